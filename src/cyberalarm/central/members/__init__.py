@@ -1,0 +1,1 @@
+"""Members, their sites and their collectors; which force each belongs to."""

@@ -1,0 +1,67 @@
+"""The fate of a line, and the ledger that counts fates.
+
+Invariant: every line that a collector receives ends in exactly one outcome, so
+`received == sum(outcomes)` for every device, bundle and collector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What became of one received line. The order is the code the kernel uses (0, 1, 2, …)."""
+
+    KEPT = "kept"  # suspicious: its metadata becomes part of an event
+    ROUTINE = "routine"  # allowed, and nothing suspicious about it
+    INTERNAL = "internal"  # both ends belong to the member
+    OUTBOUND = "outbound"  # from the member to the Internet, and not a detection
+    TRUSTED = "trusted"  # from a source that the member trusts
+    NOISE = "noise"  # a known product's message that is not about traffic
+    UNRECOGNISED = "unrecognised"  # no pack knows this line
+    MALFORMED = "malformed"  # a pack knows it, but it is broken: cut off, or an impossible value
+    OVERFLOW = "overflow"  # not looked at: over-long, or the collector was out of room
+
+
+OUTCOMES: tuple[Outcome, ...] = tuple(Outcome)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Counts of every outcome for one device, plus what the operating system dropped before we saw it."""
+
+    received: int = 0
+    outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    dropped_by_kernel: int = 0
+
+    def add(self, counts: Iterable[int]) -> None:
+        """Add counts given in the order of `OUTCOMES`; `received` grows by their sum."""
+        for outcome, count in zip(OUTCOMES, counts, strict=True):
+            self.outcomes[outcome] += count
+            self.received += count
+
+    def merge(self, other: Ledger) -> None:
+        self.received += other.received
+        self.dropped_by_kernel += other.dropped_by_kernel
+        for outcome, count in other.outcomes.items():
+            self.outcomes[outcome] += count
+
+    @property
+    def balanced(self) -> bool:
+        return self.received == sum(self.outcomes.values())
+
+    def to_json(self) -> dict[str, int]:
+        counts = {str(o): n for o, n in self.outcomes.items()}
+        return {"received": self.received, "dropped_by_kernel": self.dropped_by_kernel, **counts}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, int]) -> Ledger:
+        """Read what `to_json` wrote. Raises KeyError or ValueError on anything else."""
+        if set(value) != {"received", "dropped_by_kernel", *map(str, OUTCOMES)}:
+            raise ValueError(f"a ledger has the wrong keys: {sorted(value)}")
+        if any(type(n) is not int or not 0 <= n < 2**63 for n in value.values()):
+            raise ValueError("a ledger holds a value that is not a count")
+        outcomes = {o: value[o] for o in OUTCOMES}
+        return cls(value["received"], outcomes, value["dropped_by_kernel"])
