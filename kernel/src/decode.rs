@@ -1,0 +1,218 @@
+//! A buffer of lines in; events by column and exactly one outcome per line out.
+//!
+//! Invariants: `outcomes.len()` is the number of lines; a row exists for exactly the lines whose outcome is `Kept`; memory is bounded
+//! by the buffer; arbitrary bytes never stop decoding.
+
+use crate::columns::Columns;
+use crate::header;
+use crate::network;
+use crate::pack::{Library, Line, Meaning};
+use crate::syntax::{Slots, Split};
+use crate::time::Context;
+use crate::value::NO_ADDRESS;
+use std::sync::Arc;
+
+/// The fate of a line; codes are positions in `core.outcome.OUTCOMES`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Outcome {
+    Kept = 0,
+    Routine = 1,
+    Internal = 2,
+    Outbound = 3,
+    Trusted = 4,
+    Noise = 5,
+    Unrecognised = 6,
+    Malformed = 7,
+    Overflow = 8,
+}
+
+pub const OUTCOMES: usize = 9;
+
+/// Longer lines are not looked at. Suricata's events with bodies are the longest that devices really send.
+pub const LONGEST_LINE: usize = 65_536;
+
+/// A time further from the time of receipt than this (ahead) is not believed.
+const MOST_AHEAD: i64 = 86_400_000;
+/// Nor one before this: no log that a member could replay is older (2000-01-01).
+const EARLIEST: i64 = 946_684_800_000;
+
+/// Decoded lines.
+pub struct Batch {
+    pub columns: Columns,
+    /// For each row, its line (from 0) in the buffer.
+    pub line_of_row: Vec<u32>,
+    pub outcomes: Vec<u8>,
+    /// For each line, the pack that knew it, or `u32::MAX`.
+    pub products: Vec<u32>,
+    /// Lines whose own time could not be, and was replaced by the time of receipt.
+    pub absurd_times: u64,
+    pub library: Arc<Library>,
+}
+
+pub const NO_PRODUCT: u32 = u32::MAX;
+
+/// The lines of a buffer without their ends.
+pub fn lines(buffer: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let buffer = buffer.strip_suffix(b"\n").unwrap_or(buffer);
+    let mut rest = Some(buffer).filter(|bytes| !bytes.is_empty());
+    std::iter::from_fn(move || {
+        let bytes = rest?;
+        let (line, after) = match memchr::memchr(b'\n', bytes) {
+            Some(at) => (&bytes[..at], Some(&bytes[at + 1..])),
+            None => (bytes, None),
+        };
+        rest = after;
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    })
+}
+
+/// What is told of one line's way, for `explain`.
+pub trait Observer {
+    fn header(&mut self, _header: &header::Header) {}
+    fn candidate(&mut self, _line: &Line) {}
+    fn split(&mut self, _line: &Line, _slots: &Slots, _split: Split) {}
+    fn kind(&mut self, _line: &Line, _kind: &crate::pack::Kind, _slots: &Slots) {}
+    fn note(&mut self, _text: &str) {}
+}
+
+pub struct Silent;
+impl Observer for Silent {}
+
+pub struct Decoder<'l> {
+    library: &'l Arc<Library>,
+    context: Context,
+    candidates: Vec<usize>,
+}
+
+impl<'l> Decoder<'l> {
+    pub fn new(library: &'l Arc<Library>, context: Context) -> Self {
+        Self { library, context, candidates: Vec::new() }
+    }
+
+    pub fn decode(&mut self, buffer: &[u8]) -> Batch {
+        let mut batch = Batch {
+            columns: Columns::default(),
+            line_of_row: Vec::new(),
+            outcomes: Vec::new(),
+            products: Vec::new(),
+            absurd_times: 0,
+            library: Arc::clone(self.library),
+        };
+        for line in lines(buffer) {
+            let outcome = self.line(line, &mut batch, &mut Silent);
+            batch.outcomes.push(outcome as u8);
+        }
+        batch
+    }
+
+    /// Decode one line: adds at most one row, and exactly one product mark.
+    pub fn line(&mut self, text: &[u8], batch: &mut Batch, observer: &mut impl Observer) -> Outcome {
+        let text = strip_padding(text);
+        if text.len() > LONGEST_LINE {
+            batch.products.push(NO_PRODUCT);
+            observer.note("longer than 64 KiB: not looked at");
+            return Outcome::Overflow;
+        }
+        if text.is_empty() {
+            batch.products.push(NO_PRODUCT);
+            return Outcome::Malformed;
+        }
+        let header = header::parse(text, &self.context);
+        observer.header(&header);
+        let library = self.library;
+        let mut candidates = std::mem::take(&mut self.candidates);
+        library.recogniser.candidates(text, &mut candidates);
+        let mut found = None;
+        let mut slots = Slots::new();
+        for &number in &candidates {
+            let Some(line) = library.lines.get(number) else { continue };
+            observer.candidate(line);
+            let mut result = None;
+            library.recogniser.place(number, text, &header, &mut |place| {
+                slots.reset(line.names.len());
+                let split = line.syntax.split(text.get(place.body..).unwrap_or_default(), &mut slots);
+                if split == Split::No {
+                    return false;
+                }
+                fill_pseudo(line, text, &header, &place, &mut slots);
+                observer.split(line, &slots, split);
+                result = Some(self.meaning(line, &slots, split, header.time, batch, observer));
+                true
+            });
+            if let Some(outcome) = result {
+                found = Some((outcome, line.pack));
+                break;
+            }
+        }
+        self.candidates = candidates;
+        let product = found.and_then(|(_, pack)| u32::try_from(pack).ok()).unwrap_or(NO_PRODUCT);
+        batch.products.push(product);
+        found.map_or(Outcome::Unrecognised, |(outcome, _)| outcome)
+    }
+
+    fn meaning(
+        &self,
+        line: &Line,
+        slots: &Slots,
+        split: Split,
+        header_time: Option<i64>,
+        batch: &mut Batch,
+        observer: &mut impl Observer,
+    ) -> Outcome {
+        let Some(kind) = line.kinds.iter().find(|kind| kind.applies(slots)) else {
+            observer.note("no kind of this line applies");
+            return if split == Split::Broken { Outcome::Malformed } else { Outcome::Noise };
+        };
+        observer.kind(line, kind, slots);
+        match kind.read(slots, &self.library.schema, &self.context) {
+            Meaning::Noise if split == Split::Broken => {
+                observer.note("cut off");
+                Outcome::Malformed
+            }
+            Meaning::Noise => Outcome::Noise,
+            Meaning::Malformed(why) => {
+                observer.note(why);
+                Outcome::Malformed
+            }
+            Meaning::Event(mut row) => {
+                row.time = row.time.or(header_time);
+                if row.time.is_some_and(|time| time > self.context.reference + MOST_AHEAD || time < EARLIEST) {
+                    row.time = None;
+                    batch.absurd_times += 1;
+                    observer.note("a time that cannot be: the time of receipt is used");
+                }
+                if row.direction == 0 && row.src_ip != NO_ADDRESS && row.dst_ip != NO_ADDRESS {
+                    row.direction = network::plain_direction(&row.src_ip, &row.dst_ip);
+                }
+                let product = u32::try_from(line.pack).unwrap_or(NO_PRODUCT);
+                batch.columns.push(&row, product, self.context.reference);
+                batch.line_of_row.push(u32::try_from(batch.outcomes.len()).unwrap_or(u32::MAX));
+                Outcome::Kept
+            }
+        }
+    }
+}
+
+fn strip_padding(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|byte| !matches!(byte, 0 | b' ' | b'\t' | b'\r')).map_or(0, |at| at + 1);
+    text.get(..end).unwrap_or_default()
+}
+
+fn fill_pseudo<'a>(
+    line: &Line,
+    text: &'a [u8],
+    header: &header::Header<'a>,
+    place: &crate::recognise::Place,
+    slots: &mut Slots<'a>,
+) {
+    if let Some(slot) = line.prefix_slot {
+        slots.set(slot, text.get(place.prefix.0..place.prefix.1).unwrap_or_default());
+    }
+    if let Some(slot) = line.program_slot {
+        slots.set(slot, header.program);
+    }
+    if let Some(slot) = line.message_slot {
+        slots.set(slot, text.get(place.body..).unwrap_or_default());
+    }
+}

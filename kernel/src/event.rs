@@ -1,0 +1,119 @@
+//! The event's columns, as `core/schema.toml` defines them. Codes and lengths come from that table at start.
+
+use crate::value::{Address, NO_ADDRESS, UNKNOWN_PROTOCOL};
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// What a pack may fill in. The names are the schema's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    Time,
+    Action,
+    Direction,
+    SrcIp,
+    DstIp,
+    SrcPort,
+    DstPort,
+    Protocol,
+    BytesIn,
+    BytesOut,
+    Packets,
+    Evidence,
+    SignatureId,
+    Signature,
+    Category,
+    Severity,
+    Cve,
+    Threat,
+    FileSha256,
+    SenderDomain,
+}
+
+/// Names of an enumeration's values; a value's code is its position.
+#[derive(Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Names(pub Vec<String>);
+
+impl Names {
+    pub fn code(&self, name: &str) -> Option<u8> {
+        self.0.iter().position(|known| known == name).and_then(|at| u8::try_from(at).ok())
+    }
+
+    pub fn name(&self, code: u8) -> &str {
+        self.0.get(usize::from(code)).map_or("unknown", String::as_str)
+    }
+}
+
+/// The part of the schema that the kernel needs.
+#[derive(Clone, Default, Deserialize)]
+pub struct Schema {
+    pub sensor: Names,
+    pub action: Names,
+    pub direction: Names,
+    pub evidence: Names,
+    pub category: Names,
+    pub max_signature_id: usize,
+    pub max_signature: usize,
+    pub max_threat: usize,
+    pub max_sender_domain: usize,
+    pub max_cves: usize,
+}
+
+pub const ALLOWED: &str = "allowed";
+pub const INBOUND: u8 = 1;
+pub const OUTBOUND: u8 = 2;
+pub const INTERNAL: u8 = 3;
+
+/// One event, before it joins its column.
+pub struct Row<'a> {
+    pub time: Option<i64>,
+    pub sensor: u8,
+    pub action: u8,
+    pub direction: u8,
+    pub src_ip: Address,
+    pub dst_ip: Address,
+    pub src_port: Option<u16>,
+    pub dst_port: Option<u16>,
+    pub protocol: u8,
+    pub bytes_in: Option<u64>,
+    pub bytes_out: Option<u64>,
+    pub packets: Option<u64>,
+    pub evidence: u8,
+    pub signature_id: Cow<'a, str>,
+    pub signature: Cow<'a, str>,
+    pub category: u8,
+    pub severity: u8,
+    pub cve: Vec<String>,
+    pub threat: Cow<'a, str>,
+    pub file_sha256: Option<[u8; 32]>,
+    pub sender_domain: Option<String>,
+}
+
+impl Row<'_> {
+    pub fn of_sensor(sensor: u8) -> Self {
+        Self {
+            time: None,
+            sensor,
+            action: 0,
+            direction: 0,
+            src_ip: NO_ADDRESS,
+            dst_ip: NO_ADDRESS,
+            src_port: None,
+            dst_port: None,
+            protocol: UNKNOWN_PROTOCOL,
+            bytes_in: None,
+            bytes_out: None,
+            packets: None,
+            evidence: 0,
+            signature_id: Cow::Borrowed(""),
+            signature: Cow::Borrowed(""),
+            category: 0,
+            severity: 0,
+            cve: Vec::new(),
+            threat: Cow::Borrowed(""),
+            file_sha256: None,
+            sender_domain: None,
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Syslog headers: RFC 5424, RFC 3164, what vendors make of them, relays' extra ones, and none at all.
+//!
+//! The parser never decides where the message begins: it gives every place where one may begin (`starts`), and a pack's own
+//! literal must stand exactly at one of them. Text further inside a line, which a stranger may have written, is therefore never
+//! taken for the beginning of a message.
+
+use crate::time::{self, Context};
+use smallvec::SmallVec;
+
+pub struct Header<'a> {
+    /// Offsets at which the message may begin, rising.
+    pub starts: SmallVec<[usize; 8]>,
+    pub time: Option<i64>,
+    pub host: &'a [u8],
+    pub program: &'a [u8],
+}
+
+/// Relays nest headers; two inside the first are as many as are seen in the field.
+const MOST_NESTED: usize = 3;
+const LONGEST_HOST: usize = 255;
+const LONGEST_PROGRAM: usize = 64;
+
+struct Parser<'a> {
+    line: &'a [u8],
+    at: usize,
+    header: Header<'a>,
+}
+
+pub fn parse<'a>(line: &'a [u8], context: &Context) -> Header<'a> {
+    let header = Header { starts: SmallVec::new(), time: None, host: b"", program: b"" };
+    let mut parser = Parser { line, at: 0, header };
+    if line.starts_with(b"\xef\xbb\xbf") {
+        parser.at = 3;
+    }
+    parser.mark();
+    for _ in 0..MOST_NESTED {
+        if !parser.one(context) {
+            break;
+        }
+    }
+    parser.header
+}
+
+impl<'a> Parser<'a> {
+    fn rest(&self) -> &'a [u8] {
+        self.line.get(self.at..).unwrap_or_default()
+    }
+
+    fn mark(&mut self) {
+        if self.header.starts.last() != Some(&self.at) && self.at < self.line.len() {
+            self.header.starts.push(self.at);
+        }
+    }
+
+    fn skip(&mut self, wanted: &[u8]) {
+        while self.rest().first().is_some_and(|byte| wanted.contains(byte)) {
+            self.at += 1;
+        }
+    }
+
+    /// One header; true when another may follow it.
+    fn one(&mut self, context: &Context) -> bool {
+        let had_priority = self.priority();
+        if had_priority && self.rest().starts_with(b"1 ") && self.rfc5424(context) {
+            return false;
+        }
+        self.sequence_number();
+        let had_time = self.timestamp(context);
+        let had_host = had_time && self.host();
+        let had_program = self.program();
+        (had_time && had_host && !had_program) && matches!(self.rest().first(), Some(b'<' | b'0'..=b'9' | b'A'..=b'Z'))
+    }
+
+    fn priority(&mut self) -> bool {
+        let rest = self.rest();
+        let Some(end) = rest.iter().take(5).position(|&byte| byte == b'>') else {
+            return false;
+        };
+        let digits = rest.get(1..end).unwrap_or_default();
+        if rest.first() != Some(&b'<') || digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            return false;
+        }
+        self.at += end + 1;
+        self.skip(b" ");
+        self.mark();
+        true
+    }
+
+    /// Cisco devices put a message counter, and `*` or `.` for an unsynchronised clock, before the time.
+    fn sequence_number(&mut self) {
+        let rest = self.rest();
+        let digits = rest.iter().take(12).take_while(|byte| byte.is_ascii_digit()).count();
+        if digits > 0 && rest.get(digits..digits + 2) == Some(b": ") {
+            self.at += digits + 2;
+        }
+        self.skip(b":*. ");
+        self.mark();
+    }
+
+    fn timestamp(&mut self, context: &Context) -> bool {
+        let Some((found, used)) = time::scan(self.rest(), context) else {
+            return false;
+        };
+        let after = self.rest().get(used).copied();
+        if !matches!(after, None | Some(b' ' | b':' | b'\t')) {
+            return false;
+        }
+        self.at += used;
+        self.header.time = Some(found);
+        self.skip(b": \t");
+        self.mark();
+        true
+    }
+
+    fn host(&mut self) -> bool {
+        let rest = self.rest();
+        let end = rest.iter().take(LONGEST_HOST).position(|&byte| byte == b' ').unwrap_or(0);
+        let token = rest.get(..end).unwrap_or_default();
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'/');
+        if token.is_empty() || !token.iter().all(plain) || token.ends_with(b":") {
+            return false;
+        }
+        self.header.host = token;
+        self.at += end;
+        self.skip(b" :");
+        self.mark();
+        true
+    }
+
+    /// `name[pid]: `, `name: ` or, as pf's log does, `name ` is not one.
+    fn program(&mut self) -> bool {
+        let rest = self.rest();
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'/' | b'(' | b')');
+        let name = rest.iter().take(LONGEST_PROGRAM).take_while(|byte| plain(byte)).count();
+        let mut end = name;
+        if rest.get(end) == Some(&b'[') {
+            let digits = rest.iter().skip(end + 1).take(12).take_while(|byte| byte.is_ascii_digit()).count();
+            if rest.get(end + 1 + digits) != Some(&b']') {
+                return false;
+            }
+            end += digits + 2;
+        }
+        if name == 0 || rest.get(end) != Some(&b':') {
+            return false;
+        }
+        self.header.program = rest.get(..name).unwrap_or_default();
+        self.at += end + 1;
+        self.skip(b" ");
+        self.mark();
+        true
+    }
+
+    /// `1 TIME HOST APP PROCID MSGID SD MSG` after the priority. False (and nothing consumed) when it is not that.
+    fn rfc5424(&mut self, context: &Context) -> bool {
+        let before = self.at;
+        self.at += 2;
+        let mut fields: [&'a [u8]; 5] = [b""; 5];
+        for field in &mut fields {
+            let rest = self.rest();
+            let Some(end) = rest.iter().take(LONGEST_HOST + 1).position(|&byte| byte == b' ') else {
+                self.at = before;
+                return false;
+            };
+            *field = rest.get(..end).unwrap_or_default();
+            self.at += end + 1;
+        }
+        let [stamp, host, program, _, _] = fields;
+        let time = time::parse(stamp, context);
+        if time.is_none() && stamp != b"-" {
+            self.at = before;
+            return false;
+        }
+        self.header.time = time;
+        self.header.host = if host == b"-" { b"" } else { host };
+        self.header.program = if program == b"-" { b"" } else { program };
+        self.mark();
+        self.structured_data();
+        self.skip(b" ");
+        if self.rest().starts_with(b"\xef\xbb\xbf") {
+            self.at += 3;
+        }
+        self.mark();
+        true
+    }
+
+    fn structured_data(&mut self) {
+        let rest = self.rest();
+        if rest.first() == Some(&b'-') {
+            self.at += 1;
+            return;
+        }
+        let mut quoted = false;
+        let mut depth = 0_usize;
+        let mut bytes = rest.iter().enumerate();
+        while let Some((at, &byte)) = bytes.next() {
+            match byte {
+                b'\\' if quoted => {
+                    bytes.next();
+                }
+                b'"' => quoted = !quoted,
+                b'[' if !quoted && depth == 0 => depth = 1,
+                b']' if !quoted => {
+                    depth = 0;
+                    if rest.get(at + 1) != Some(&b'[') {
+                        self.at += at + 1;
+                        return;
+                    }
+                }
+                _ if depth == 0 => return,
+                _ => {}
+            }
+        }
+    }
+}

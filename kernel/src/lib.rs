@@ -1,0 +1,25 @@
+//! CyberAlarm's kernel: log lines in, Arrow out.
+//!
+//! Promises: bytes from outside never stop it (no panics, no unbounded memory or time), every line gets exactly one outcome, and a
+//! text inside a value never becomes another field. It knows syntaxes, not vendors: those are packs, handed over as JSON.
+
+mod columns;
+mod decode;
+mod event;
+mod header;
+mod mapping;
+mod network;
+mod pack;
+mod python;
+mod recognise;
+mod sieve;
+mod spec;
+mod summary;
+mod syntax;
+mod text;
+mod time;
+mod value;
+
+pub use decode::{Batch, Decoder};
+pub use pack::Library;
+pub use time::Context;

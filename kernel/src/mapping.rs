@@ -1,0 +1,261 @@
+//! From slots to an event: which slot fills which field, through which table.
+
+use crate::event::{Row, Schema, Target};
+use crate::spec::{self, Test};
+use crate::syntax::Slots;
+use crate::time::Context;
+use crate::value;
+use hashbrown::HashMap;
+use memchr::memmem;
+use smallvec::SmallVec;
+use std::borrow::Cow;
+
+pub struct Condition {
+    slot: usize,
+    test: Test,
+    values: Vec<Box<[u8]>>,
+}
+
+impl Condition {
+    pub fn compile(spec: &spec::Condition, slot: usize) -> Self {
+        let values = spec.values.iter().map(|value| value.as_bytes().into()).collect();
+        Self { slot, test: spec.test, values }
+    }
+
+    pub fn holds(&self, slots: &Slots) -> bool {
+        let value = slots.get(self.slot).filter(|value| !value.is_empty());
+        let Some(value) = value else {
+            return matches!(self.test, Test::Absent);
+        };
+        match self.test {
+            Test::Present => true,
+            Test::Absent => false,
+            Test::Equals => self.values.iter().any(|wanted| wanted.eq_ignore_ascii_case(value)),
+            Test::Prefix => {
+                self.values.iter().any(|wanted| value.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted)))
+            }
+            Test::Contains => self.values.iter().any(|wanted| contains(value, wanted)),
+        }
+    }
+}
+
+fn contains(value: &[u8], wanted: &[u8]) -> bool {
+    value.windows(wanted.len().max(1)).any(|window| window.eq_ignore_ascii_case(wanted))
+}
+
+/// What a table gives: a code for enumerations and numbers, else text.
+#[derive(Clone)]
+enum Mapped {
+    Code(u8),
+    Text(Box<[u8]>),
+}
+
+/// Which part of a value is meant: behind the first (or last) such text, before the first (or last) such.
+#[derive(Default)]
+struct Cut {
+    after: Option<Box<[u8]>>,
+    after_last: Option<Box<[u8]>>,
+    before: Option<Box<[u8]>>,
+    before_last: Option<Box<[u8]>>,
+}
+
+impl Cut {
+    fn compile(spec: &spec::Field) -> Self {
+        let text = |text: &Option<String>| text.as_ref().map(|text| text.as_bytes().into());
+        Self {
+            after: text(&spec.after),
+            after_last: text(&spec.after_last),
+            before: text(&spec.before),
+            before_last: text(&spec.before_last),
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.after.is_none() && self.after_last.is_none() && self.before.is_none() && self.before_last.is_none()
+    }
+
+    /// The part, or None when a text that it must follow is not there.
+    fn apply<'v>(&self, mut value: &'v [u8]) -> Option<&'v [u8]> {
+        if let Some(text) = &self.after {
+            value = value.get(memmem::find(value, text)? + text.len()..)?;
+        }
+        if let Some(text) = &self.after_last {
+            value = value.get(memmem::rfind(value, text)? + text.len()..)?;
+        }
+        if let Some(text) = &self.before_last {
+            value = value.get(..memmem::rfind(value, text).unwrap_or(value.len()))?;
+        }
+        if let Some(text) = &self.before {
+            value = value.get(..memmem::find(value, text).unwrap_or(value.len()))?;
+        }
+        Some(value)
+    }
+}
+
+pub struct Assign {
+    pub target: Target,
+    from: Vec<SmallVec<[usize; 3]>>,
+    cut: Cut,
+    map: Option<HashMap<Box<[u8]>, Mapped>>,
+    contains: Vec<(Box<[u8]>, Mapped)>,
+    default: Option<Mapped>,
+}
+
+/// A value stood where the pack said, but cannot be what it should be.
+pub struct Impossible(pub Target);
+
+fn mapped(text: &str, target: Target, schema: &Schema) -> Result<Mapped, String> {
+    let names = match target {
+        Target::Action => &schema.action,
+        Target::Direction => &schema.direction,
+        Target::Evidence => &schema.evidence,
+        Target::Category => &schema.category,
+        Target::Severity => {
+            let level = text.parse::<u8>().ok().filter(|level| *level <= 4);
+            return level.map(Mapped::Code).ok_or_else(|| format!("{text:?} is no severity from 0 to 4"));
+        }
+        _ => return Ok(Mapped::Text(text.as_bytes().into())),
+    };
+    names.code(text).map(Mapped::Code).ok_or_else(|| format!("{text:?} is not one of {:?}", names.0))
+}
+
+impl Assign {
+    pub fn compile(
+        spec: &spec::Field,
+        schema: &Schema,
+        slot: &mut dyn FnMut(&str) -> Result<usize, String>,
+    ) -> Result<Self, String> {
+        let from = spec.from.iter().map(|slots| slots.iter().map(|name| slot(name)).collect());
+        let map = spec.map.as_ref().map(|table| {
+            let pair = |(key, text): (&String, &String)| {
+                Ok((key.to_ascii_lowercase().into_bytes().into(), mapped(text, spec.target, schema)?))
+            };
+            table.iter().map(pair).collect::<Result<_, String>>()
+        });
+        let contains = spec.contains.iter().map(|(key, text)| Ok((key.as_bytes().into(), mapped(text, spec.target, schema)?)));
+        Ok(Self {
+            target: spec.target,
+            from: from.collect::<Result<_, String>>()?,
+            cut: Cut::compile(spec),
+            map: map.transpose()?,
+            contains: contains.collect::<Result<_, String>>()?,
+            default: spec.default.as_ref().map(|text| mapped(text, spec.target, schema)).transpose()?,
+        })
+    }
+
+    /// The first filled alternative.
+    pub fn source<'s>(&self, slots: &'s Slots) -> Option<Cow<'s, [u8]>> {
+        let found = self.from.iter().find_map(|alternative| {
+            let filled = |slot: &usize| slots.get(*slot).filter(|value| !value.is_empty());
+            match alternative.as_slice() {
+                [one] => filled(one).map(Cow::Borrowed),
+                several => {
+                    let values: Option<SmallVec<[&[u8]; 3]>> = several.iter().map(filled).collect();
+                    values.map(|values| Cow::Owned(values.join(&b' ')))
+                }
+            }
+        })?;
+        if self.cut.is_whole() {
+            return Some(found);
+        }
+        Some(Cow::Owned(self.cut.apply(&found)?.to_vec()))
+    }
+
+    fn table(&self, value: &[u8]) -> Option<&Mapped> {
+        if let Some(map) = &self.map {
+            let mut lower: SmallVec<[u8; 64]> = SmallVec::from_slice(value.get(..value.len().min(64))?);
+            lower.make_ascii_lowercase();
+            if let Some(found) = map.get(lower.as_slice()) {
+                return Some(found);
+            }
+        }
+        self.contains.iter().find(|(wanted, _)| contains(value, wanted)).map(|(_, found)| found)
+    }
+
+    /// Fill the row's field from the slots. A value that is there but impossible is an error; one that is not there is not.
+    pub fn apply(&self, slots: &Slots, row: &mut Row, schema: &Schema, context: &Context) -> Result<(), Impossible> {
+        let value = self.source(slots);
+        let has_table = self.map.is_some() || !self.contains.is_empty();
+        let mapped = match &value {
+            Some(value) if has_table => self.table(value).or(self.default.as_ref()),
+            Some(_) => None,
+            None => self.default.as_ref(),
+        };
+        match mapped {
+            Some(Mapped::Code(code)) => {
+                set_code(self.target, *code, row);
+                return Ok(());
+            }
+            Some(Mapped::Text(text)) => return set(self.target, text, row, schema, context),
+            None => {}
+        }
+        match value {
+            Some(value) if !(has_table && is_coded(self.target)) => set(self.target, &value, row, schema, context),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_coded(target: Target) -> bool {
+    matches!(target, Target::Action | Target::Direction | Target::Evidence | Target::Category | Target::Severity)
+}
+
+fn set_code(target: Target, code: u8, row: &mut Row) {
+    match target {
+        Target::Action => row.action = code,
+        Target::Direction => row.direction = code,
+        Target::Evidence => row.evidence = code,
+        Target::Category => row.category = code,
+        Target::Severity => row.severity = code,
+        _ => {}
+    }
+}
+
+/// `-`, `N/A` and their like stand for nothing in many products.
+fn says_nothing(value: &[u8]) -> bool {
+    matches!(value, b"-" | b"N/A" | b"n/a" | b"none" | b"None" | b"(null)" | b"null")
+}
+
+fn set(target: Target, value: &[u8], row: &mut Row, schema: &Schema, context: &Context) -> Result<(), Impossible> {
+    let value = value::trim(value);
+    if value.is_empty() || says_nothing(value) {
+        return Ok(());
+    }
+    let impossible = || Impossible(target);
+    let owned = |limit: usize| Cow::Owned(value::clean_text(value, limit).into_owned());
+    match target {
+        Target::Time => row.time = Some(crate::time::parse(value, context).ok_or_else(impossible)?),
+        Target::SrcIp => row.src_ip = value::parse_address(value).ok_or_else(impossible)?,
+        Target::DstIp => row.dst_ip = value::parse_address(value).ok_or_else(impossible)?,
+        // A service's name that no table of the pack knows is left out, never guessed.
+        Target::SrcPort | Target::DstPort if !value.first().is_some_and(u8::is_ascii_digit) => {}
+        Target::SrcPort => row.src_port = Some(value::parse_port(value).ok_or_else(impossible)?),
+        Target::DstPort => row.dst_port = Some(value::parse_port(value).ok_or_else(impossible)?),
+        Target::Protocol => {
+            if let Some(number) = value::parse_protocol(value) {
+                row.protocol = number;
+            }
+        }
+        Target::BytesIn => row.bytes_in = value::parse_u64(value),
+        Target::BytesOut => row.bytes_out = value::parse_u64(value),
+        Target::Packets => row.packets = Some(row.packets.unwrap_or(0).saturating_add(value::parse_u64(value).unwrap_or(0))),
+        Target::SignatureId => row.signature_id = owned(schema.max_signature_id),
+        Target::Signature => row.signature = owned(schema.max_signature),
+        Target::Threat => row.threat = owned(schema.max_threat),
+        Target::Severity => row.severity = value::parse_u64(value).map_or(0, |level| u8::try_from(level.min(4)).unwrap_or(4)),
+        Target::Cve => value::find_cves(value, schema.max_cves, &mut row.cve),
+        Target::FileSha256 => row.file_sha256 = value::parse_sha256(value),
+        Target::SenderDomain => {
+            row.sender_domain = value::domain_of(value).filter(|domain| domain.len() <= schema.max_sender_domain);
+        }
+        Target::Action => row.action = code_of(&schema.action, value),
+        Target::Direction => row.direction = code_of(&schema.direction, value),
+        Target::Evidence => row.evidence = code_of(&schema.evidence, value),
+        Target::Category => row.category = code_of(&schema.category, value),
+    }
+    Ok(())
+}
+
+fn code_of(names: &crate::event::Names, value: &[u8]) -> u8 {
+    std::str::from_utf8(value).ok().and_then(|name| names.code(name)).unwrap_or(0)
+}

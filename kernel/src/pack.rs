@@ -1,0 +1,251 @@
+//! Packs, compiled: each kind of line with its recogniser, its syntax and its meanings.
+
+use crate::event::{Row, Schema, Target};
+use crate::mapping::{Assign, Condition, Impossible};
+use crate::recognise::{Recogniser, Wanted};
+use crate::spec;
+use crate::syntax::{Slots, Syntax, cef, csv, json, kv, template};
+use crate::time::Context;
+use hashbrown::HashMap;
+
+/// A pack may not ask for more slots of one line than this.
+const MOST_SLOTS: usize = 256;
+
+pub struct Kind {
+    pub name: String,
+    pub noise: bool,
+    sensor: u8,
+    when: Vec<Condition>,
+    require: Vec<Target>,
+    pub assigns: Vec<Assign>,
+}
+
+pub struct Line {
+    pub pack: usize,
+    pub name: String,
+    pub syntax: Syntax,
+    /// Slot names, for `explain`.
+    pub names: Vec<String>,
+    pub prefix_slot: Option<usize>,
+    pub program_slot: Option<usize>,
+    pub message_slot: Option<usize>,
+    pub kinds: Vec<Kind>,
+}
+
+pub struct Library {
+    pub schema: Schema,
+    pub pack_names: Vec<String>,
+    pub lines: Vec<Line>,
+    pub recogniser: Recogniser,
+}
+
+/// Slot numbers by name, given out as they are asked for.
+#[derive(Default)]
+struct Names {
+    numbers: HashMap<String, usize>,
+    list: Vec<String>,
+}
+
+impl Names {
+    fn number(&mut self, name: &str) -> usize {
+        if let Some(&number) = self.numbers.get(name) {
+            return number;
+        }
+        self.numbers.insert(name.to_owned(), self.list.len());
+        self.list.push(name.to_owned());
+        self.list.len() - 1
+    }
+}
+
+fn boxed(texts: &[String]) -> Vec<Box<[u8]>> {
+    texts.iter().map(|text| text.as_bytes().into()).collect()
+}
+
+fn byte(c: char) -> Result<u8, String> {
+    u8::try_from(c).map_err(|_| format!("{c:?} is not a single byte"))
+}
+
+impl Library {
+    /// Compile a library from the loader's JSON. Errors name pack and line.
+    pub fn compile(text: &str) -> Result<Self, String> {
+        let spec: spec::Library = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let mut wanted = Vec::new();
+        let mut lines = Vec::new();
+        for (pack, source) in spec.packs.iter().enumerate() {
+            for line in &source.lines {
+                let compiled = compile_line(pack, source, line, &spec.schema)
+                    .map_err(|error| format!("pack {:?}, line {:?}: {error}", source.name, line.name))?;
+                wanted.push(Wanted {
+                    begins: boxed(&line.begins),
+                    contains: line.contains.iter().map(|group| boxed(group)).collect(),
+                    programs: boxed(&line.programs),
+                    locate: line.locate.as_ref().map(|text| text.as_bytes().into()),
+                });
+                lines.push(compiled);
+            }
+        }
+        Ok(Self {
+            pack_names: spec.packs.into_iter().map(|pack| pack.name).collect(),
+            recogniser: Recogniser::new(wanted)?,
+            schema: spec.schema,
+            lines,
+        })
+    }
+}
+
+fn compile_line(pack: usize, source: &spec::Pack, line: &spec::Line, schema: &Schema) -> Result<Line, String> {
+    let mut names = Names::default();
+    let is_csv = line.syntax == "csv";
+    if is_csv {
+        // A column's number is its slot, so all columns come first.
+        let longest = line.kinds.iter().map(|kind| kind.columns.len()).max().unwrap_or(0).max(line.columns.len());
+        for column in 0..longest {
+            names.number(&format!("column {column}"));
+        }
+    }
+    let templates = compile_templates(line, &mut names)?;
+    let mut kinds = Vec::new();
+    for kind in &line.kinds {
+        let compiled = compile_kind(source, line, kind, schema, &mut names);
+        kinds.push(compiled.map_err(|error| format!("kind {:?}: {error}", kind.name))?);
+    }
+    if names.list.len() > MOST_SLOTS {
+        return Err(format!("asks for {} values; {MOST_SLOTS} are the most", names.list.len()));
+    }
+    let syntax = compile_syntax(line, &names, templates)?;
+    Ok(Line {
+        pack,
+        name: line.name.clone(),
+        syntax,
+        prefix_slot: names.numbers.get("@prefix").copied(),
+        program_slot: names.numbers.get("@program").copied(),
+        message_slot: names.numbers.get("@message").copied(),
+        names: names.list,
+        kinds,
+    })
+}
+
+fn compile_templates(line: &spec::Line, names: &mut Names) -> Result<Vec<template::Template>, String> {
+    let compile = |text: &String| {
+        template::Template::compile(text, &mut |name| names.number(name)).map_err(|error| format!("template {text:?}: {error}"))
+    };
+    line.templates.iter().map(compile).collect()
+}
+
+fn compile_kind(
+    source: &spec::Pack,
+    line: &spec::Line,
+    kind: &spec::Kind,
+    schema: &Schema,
+    names: &mut Names,
+) -> Result<Kind, String> {
+    let columns = if kind.columns.is_empty() { &line.columns } else { &kind.columns };
+    let is_csv = line.syntax == "csv";
+    let is_template = line.syntax == "template";
+    let mut slot = |name: &str| -> Result<usize, String> {
+        if is_csv && !name.starts_with('@') {
+            return columns.iter().position(|column| column == name).ok_or_else(|| format!("there is no column {name:?}"));
+        }
+        if is_template && !name.starts_with('@') && !names.numbers.contains_key(name) {
+            return Err(format!("no template captures {name:?}"));
+        }
+        Ok(names.number(name))
+    };
+    let when = kind.when.iter().map(|condition| Ok(Condition::compile(condition, slot(&condition.slot)?)));
+    let when = when.collect::<Result<Vec<_>, String>>()?;
+    let assigns = kind
+        .fields
+        .iter()
+        .map(|field| Assign::compile(field, schema, &mut slot).map_err(|error| format!("field {:?}: {error}", field.target)));
+    let assigns = assigns.collect::<Result<Vec<_>, String>>()?;
+    let sensor = kind.sensor.as_ref().unwrap_or(&source.sensor);
+    Ok(Kind {
+        name: kind.name.clone(),
+        noise: kind.noise,
+        sensor: schema.sensor.code(sensor).ok_or_else(|| format!("there is no sensor {sensor:?}"))?,
+        when,
+        require: kind.require.clone(),
+        assigns,
+    })
+}
+
+fn compile_syntax(line: &spec::Line, names: &Names, templates: Vec<template::Template>) -> Result<Syntax, String> {
+    let plain = || names.numbers.iter().filter(|(name, _)| !name.starts_with('@'));
+    let keys = || plain().map(|(name, &slot)| (name.as_bytes().into(), slot)).collect();
+    match line.syntax.as_str() {
+        "kv" => {
+            let options = line.kv.as_ref().ok_or("has no kv options")?;
+            let escape = options.escape.map(byte).transpose()?.unwrap_or(0);
+            let (pair, equals, quote) = (byte(options.pair)?, byte(options.equals)?, byte(options.quote)?);
+            Ok(Syntax::Kv(kv::KeyValue { keys: keys(), pair, equals, quote, escape }))
+        }
+        "csv" => {
+            let options = line.csv.as_ref().ok_or("has no csv options")?;
+            Ok(Syntax::Csv(csv::Csv { separator: byte(options.separator)?, quote: byte(options.quote)? }))
+        }
+        "json" => {
+            let mut paths = json::Paths::default();
+            for (name, &slot) in plain() {
+                paths.add(name, slot);
+            }
+            Ok(Syntax::Json(paths))
+        }
+        "cef" => {
+            let header = cef::HEADER_FIELDS.map(|name| names.numbers.get(name).copied());
+            Ok(Syntax::Cef(cef::Cef { header, keys: keys() }))
+        }
+        "template" if templates.is_empty() => Err("has no templates".to_owned()),
+        "template" => Ok(Syntax::Template(templates)),
+        other => Err(format!("there is no syntax {other:?}")),
+    }
+}
+
+/// What a line of a known kind turned out to be. Made and taken apart once per line, never stored: boxing would only cost.
+#[allow(clippy::large_enum_variant)]
+pub enum Meaning<'a> {
+    Event(Row<'a>),
+    Noise,
+    Malformed(&'static str),
+}
+
+impl Kind {
+    pub fn applies(&self, slots: &Slots) -> bool {
+        self.when.iter().all(|condition| condition.holds(slots))
+    }
+
+    /// Fill an event from the slots.
+    pub fn read<'a>(&self, slots: &Slots, schema: &Schema, context: &Context) -> Meaning<'a> {
+        if self.noise {
+            return Meaning::Noise;
+        }
+        let mut row = Row::of_sensor(self.sensor);
+        for assign in &self.assigns {
+            if let Err(Impossible(target)) = assign.apply(slots, &mut row, schema, context) {
+                // A time that cannot be is replaced by the time of receipt; an address or port that cannot be is a broken line.
+                if target != Target::Time {
+                    return Meaning::Malformed("an address or port that cannot be one");
+                }
+            }
+        }
+        match self.require.iter().all(|target| filled(&row, *target)) {
+            true => Meaning::Event(row),
+            false => Meaning::Malformed("cut off: a value that this kind of line always has is missing"),
+        }
+    }
+}
+
+fn filled(row: &Row, target: Target) -> bool {
+    match target {
+        Target::SrcIp => row.src_ip != crate::value::NO_ADDRESS,
+        Target::DstIp => row.dst_ip != crate::value::NO_ADDRESS,
+        Target::SrcPort => row.src_port.is_some(),
+        Target::DstPort => row.dst_port.is_some(),
+        Target::Time => row.time.is_some(),
+        Target::Action => row.action != 0,
+        Target::Signature => !row.signature.is_empty(),
+        Target::SignatureId => !row.signature_id.is_empty(),
+        Target::Threat => !row.threat.is_empty(),
+        Target::Protocol => row.protocol != crate::value::UNKNOWN_PROTOCOL,
+        _ => true,
+    }
+}

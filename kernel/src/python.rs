@@ -1,0 +1,172 @@
+//! What Python sees: `Packs`, `Batch`, `Sieve`, `Summary`. Thin; every decision is elsewhere. Typed in `_kernel.pyi`.
+
+use crate::decode::{Batch, Decoder, OUTCOMES};
+use crate::pack::Library;
+use crate::sieve::Sieve;
+use crate::summary::Summary;
+use crate::text;
+use crate::time::Context;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use serde_json::json;
+use std::sync::Arc;
+
+#[pyclass(frozen, name = "Packs")]
+struct PyPacks {
+    library: Arc<Library>,
+}
+
+#[pymethods]
+impl PyPacks {
+    #[new]
+    fn new(text: &str) -> PyResult<Self> {
+        let library = Library::compile(text).map_err(PyValueError::new_err)?;
+        Ok(Self { library: Arc::new(library) })
+    }
+
+    #[pyo3(signature = (buffer, *, received_ms, utc_offset_s = 0))]
+    fn decode(&self, py: Python, buffer: &[u8], received_ms: i64, utc_offset_s: i32) -> PyBatch {
+        let context = Context { reference: received_ms, offset: utc_offset_s };
+        let library = &self.library;
+        let batch = py.detach(|| Decoder::new(library, context).decode(buffer));
+        PyBatch { batch }
+    }
+
+    #[pyo3(signature = (line, *, received_ms, utc_offset_s = 0))]
+    fn explain(&self, line: &[u8], received_ms: i64, utc_offset_s: i32) -> String {
+        let context = Context { reference: received_ms, offset: utc_offset_s };
+        let mut decoder = Decoder::new(&self.library, context);
+        let mut batch = decoder.decode(b"");
+        let mut explain = text::Explain { steps: Vec::new(), pack_names: &self.library.pack_names };
+        let outcome = decoder.line(line, &mut batch, &mut explain);
+        let event = (batch.columns.len() > 0).then(|| text::event(&batch.columns, 0, &self.library.schema));
+        let product = batch.products.first().and_then(|&pack| self.library.pack_names.get(pack as usize));
+        json!({"outcome": text::outcome_name(outcome as u8), "product": product, "event": event, "steps": explain.steps})
+            .to_string()
+    }
+}
+
+#[pyclass(name = "Batch")]
+struct PyBatch {
+    batch: Batch,
+}
+
+#[pymethods]
+impl PyBatch {
+    #[getter]
+    fn lines(&self) -> usize {
+        self.batch.outcomes.len()
+    }
+
+    #[getter]
+    fn rows(&self) -> usize {
+        self.batch.columns.len()
+    }
+
+    #[getter]
+    fn absurd_times(&self) -> u64 {
+        self.batch.absurd_times
+    }
+
+    /// An outcome code for each line.
+    #[getter]
+    fn outcomes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.batch.outcomes)
+    }
+
+    /// How many lines had each outcome, in the order of the codes.
+    fn counts(&self) -> Vec<u64> {
+        let mut counts = vec![0; OUTCOMES];
+        for &outcome in &self.batch.outcomes {
+            if let Some(count) = counts.get_mut(usize::from(outcome)) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
+    /// How many lines each pack knew.
+    fn products(&self) -> Vec<(String, u64)> {
+        let names = &self.batch.library.pack_names;
+        let mut counts = vec![0; names.len()];
+        for &product in &self.batch.products {
+            if let Some(count) = counts.get_mut(product as usize) {
+                *count += 1;
+            }
+        }
+        names.iter().cloned().zip(counts).filter(|(_, count)| *count > 0).collect()
+    }
+
+    fn jsonl<'py>(&self, py: Python<'py>, first: u64) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &py.detach(|| text::jsonl(&self.batch, first)))
+    }
+
+    /// All decoded rows, whatever their outcome, as an Arrow IPC stream.
+    fn to_ipc<'py>(&self, py: Python<'py>, device: &str) -> PyResult<Bound<'py, PyBytes>> {
+        let ipc = self.batch.columns.to_ipc(&self.batch.library.pack_names, &[device.to_owned()]);
+        Ok(PyBytes::new(py, &ipc.map_err(arrow_failed)?))
+    }
+}
+
+fn arrow_failed(error: arrow_schema::ArrowError) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}
+
+#[pyclass(name = "Sieve")]
+struct PySieve {
+    sieve: Sieve,
+}
+
+#[pymethods]
+impl PySieve {
+    #[new]
+    fn new(text: &str) -> PyResult<Self> {
+        Ok(Self { sieve: Sieve::compile(text).map_err(PyValueError::new_err)? })
+    }
+
+    fn apply(&mut self, py: Python, batch: &mut PyBatch) {
+        py.detach(|| self.sieve.apply(&mut batch.batch));
+    }
+
+    /// As `apply`; gives the name of the rule that decided for each row.
+    fn explain(&mut self, batch: &mut PyBatch) -> Vec<String> {
+        let deciding = self.sieve.apply(&mut batch.batch);
+        deciding.into_iter().map(|rule| self.sieve.rule_name(rule).to_owned()).collect()
+    }
+}
+
+#[pyclass(name = "Summary")]
+struct PySummary {
+    summary: Summary,
+}
+
+#[pymethods]
+impl PySummary {
+    #[new]
+    fn new(packs: &PyPacks) -> Self {
+        Self { summary: Summary::new(Arc::clone(&packs.library)) }
+    }
+
+    fn add(&mut self, py: Python, batch: &PyBatch, device: &str) -> u64 {
+        py.detach(|| self.summary.add(&batch.batch, device))
+    }
+
+    #[getter]
+    fn rows(&self) -> usize {
+        self.summary.rows()
+    }
+
+    fn drain<'py>(&mut self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, usize)> {
+        let (ipc, rows) = py.detach(|| self.summary.drain()).map_err(arrow_failed)?;
+        Ok((PyBytes::new(py, &ipc), rows))
+    }
+}
+
+#[pymodule]
+fn _kernel(module: &Bound<PyModule>) -> PyResult<()> {
+    module.add_class::<PyPacks>()?;
+    module.add_class::<PyBatch>()?;
+    module.add_class::<PySieve>()?;
+    module.add_class::<PySummary>()
+}

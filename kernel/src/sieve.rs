@@ -1,0 +1,185 @@
+//! Which events are suspicious enough to leave the site: rules as data, first match decides.
+//!
+//! The sieve sees rows only, never text. It fills in the direction from the member's own networks, and remembers, within bounds,
+//! which sources were blocked or detected, so that what they were allowed to do afterwards is kept too.
+
+use crate::decode::{Batch, Outcome};
+use crate::event::{INBOUND, Schema};
+use crate::network::{self, Networks};
+use crate::value::{Address, NO_ADDRESS};
+use hashbrown::{HashMap, HashSet};
+use serde::Deserialize;
+
+/// Sources remembered at most; about 10 MB.
+const MOST_REMEMBERED: usize = 200_000;
+
+#[derive(Deserialize)]
+struct RuleSpec {
+    name: String,
+    outcome: String,
+    #[serde(default)]
+    sensor: Vec<String>,
+    #[serde(default)]
+    action: Vec<String>,
+    #[serde(default)]
+    direction: Vec<String>,
+    #[serde(default)]
+    ports: Vec<u16>,
+    #[serde(default)]
+    trusted_source: bool,
+    #[serde(default)]
+    remembered_source: bool,
+}
+
+#[derive(Deserialize)]
+struct Spec {
+    schema: Schema,
+    rules: Vec<RuleSpec>,
+    /// Ranges as first and last address, 32 hexadecimal digits each.
+    home: Vec<(String, String)>,
+    trusted: Vec<(String, String)>,
+    remember_ms: i64,
+}
+
+struct Rule {
+    name: String,
+    outcome: Outcome,
+    sensor: u32,
+    action: u32,
+    direction: u32,
+    ports: Option<HashSet<u16>>,
+    trusted_source: bool,
+    remembered_source: bool,
+}
+
+pub struct Sieve {
+    rules: Vec<Rule>,
+    home: Networks,
+    trusted: Networks,
+    remember_ms: i64,
+    memory: HashMap<Address, i64>,
+    firewall: u8,
+    allowed: u8,
+}
+
+fn outcome(name: &str) -> Result<Outcome, String> {
+    match name {
+        "kept" => Ok(Outcome::Kept),
+        "routine" => Ok(Outcome::Routine),
+        "internal" => Ok(Outcome::Internal),
+        "outbound" => Ok(Outcome::Outbound),
+        "trusted" => Ok(Outcome::Trusted),
+        _ => Err(format!("a sieve rule cannot give the outcome {name:?}")),
+    }
+}
+
+/// A bit for each accepted code; all bits when nothing is asked.
+fn mask(wanted: &[String], names: &crate::event::Names) -> Result<u32, String> {
+    if wanted.is_empty() {
+        return Ok(u32::MAX);
+    }
+    wanted.iter().try_fold(0, |bits, name| {
+        let code = names.code(name).ok_or_else(|| format!("{name:?} is not one of {:?}", names.0))?;
+        Ok(bits | 1 << code)
+    })
+}
+
+fn networks(ranges: &[(String, String)]) -> Result<Networks, String> {
+    let number = |text: &String| u128::from_str_radix(text, 16).map_err(|error| format!("{text:?}: {error}"));
+    let pairs = ranges.iter().map(|(first, last)| Ok((number(first)?, number(last)?)));
+    Ok(Networks::new(pairs.collect::<Result<_, String>>()?))
+}
+
+impl Sieve {
+    pub fn compile(text: &str) -> Result<Self, String> {
+        let spec: Spec = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let rules = spec.rules.into_iter().map(|rule| {
+            let compiled = || -> Result<Rule, String> {
+                Ok(Rule {
+                    outcome: outcome(&rule.outcome)?,
+                    sensor: mask(&rule.sensor, &spec.schema.sensor)?,
+                    action: mask(&rule.action, &spec.schema.action)?,
+                    direction: mask(&rule.direction, &spec.schema.direction)?,
+                    ports: (!rule.ports.is_empty()).then(|| rule.ports.iter().copied().collect()),
+                    trusted_source: rule.trusted_source,
+                    remembered_source: rule.remembered_source,
+                    name: rule.name.clone(),
+                })
+            };
+            compiled().map_err(|error| format!("rule {:?}: {error}", rule.name))
+        });
+        Ok(Self {
+            rules: rules.collect::<Result<_, String>>()?,
+            home: networks(&spec.home)?,
+            trusted: networks(&spec.trusted)?,
+            remember_ms: spec.remember_ms,
+            memory: HashMap::new(),
+            firewall: spec.schema.sensor.code("firewall").ok_or("the schema has no firewall")?,
+            allowed: spec.schema.action.code(crate::event::ALLOWED).ok_or("the schema has no action allowed")?,
+        })
+    }
+
+    /// Decide the outcome of every decoded row of a batch. Gives, for each row, the number of the rule that decided.
+    pub fn apply(&mut self, batch: &mut Batch) -> Vec<u16> {
+        let mut deciding = Vec::with_capacity(batch.columns.len());
+        for row in 0..batch.columns.len() {
+            let rule = self.row(batch, row);
+            let decided = rule.and_then(|number| self.rules.get(number)).map_or(Outcome::Kept, |rule| rule.outcome);
+            let line = batch.line_of_row.get(row).copied().unwrap_or_default() as usize;
+            if let Some(place) = batch.outcomes.get_mut(line) {
+                *place = decided as u8;
+            }
+            deciding.push(rule.and_then(|number| u16::try_from(number).ok()).unwrap_or(u16::MAX));
+        }
+        deciding
+    }
+
+    pub fn rule_name(&self, number: u16) -> &str {
+        self.rules.get(usize::from(number)).map_or("no rule: kept", |rule| rule.name.as_str())
+    }
+
+    fn row(&mut self, batch: &mut Batch, row: usize) -> Option<usize> {
+        let columns = &mut batch.columns;
+        let src = *columns.src_ip.get(row)?;
+        let dst = *columns.dst_ip.get(row)?;
+        let sensor = *columns.sensor.get(row)?;
+        let action = *columns.action.get(row)?;
+        let direction = columns.direction.get_mut(row)?;
+        if src != NO_ADDRESS && dst != NO_ADDRESS {
+            let home = &self.home;
+            let by_address = network::direction(&src, &dst, &|address| home.contains(address));
+            // Between two addresses that are not the member's: what the device says, else it came to the member's border.
+            *direction = by_address.unwrap_or(if *direction == 0 { INBOUND } else { *direction });
+        }
+        let direction = *direction;
+        let port = columns.dst_port.get(row).copied().flatten();
+        let time = *columns.time.get(row)?;
+        let remembered = self.memory.get(&src).is_some_and(|last| time - last <= self.remember_ms);
+        let found = self.rules.iter().position(|rule| {
+            rule.sensor & (1 << sensor) != 0
+                && rule.action & (1 << action) != 0
+                && rule.direction & (1 << direction) != 0
+                && rule.ports.as_ref().is_none_or(|ports| port.is_some_and(|port| ports.contains(&port)))
+                && (!rule.trusted_source || self.trusted.contains(&src))
+                && (!rule.remembered_source || remembered)
+        });
+        let kept = found.and_then(|number| self.rules.get(number)).is_none_or(|rule| rule.outcome == Outcome::Kept);
+        let hostile = sensor != self.firewall || action != self.allowed;
+        if kept && hostile && direction == INBOUND && src != NO_ADDRESS {
+            self.remember(src, time);
+        }
+        found
+    }
+
+    fn remember(&mut self, source: Address, time: i64) {
+        if self.memory.len() >= MOST_REMEMBERED && !self.memory.contains_key(&source) {
+            let keep_after = time - self.remember_ms / 2;
+            self.memory.retain(|_, last| *last > keep_after);
+            if self.memory.len() >= MOST_REMEMBERED {
+                return;
+            }
+        }
+        let last = self.memory.entry(source).or_insert(time);
+        *last = (*last).max(time);
+    }
+}

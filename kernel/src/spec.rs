@@ -1,0 +1,120 @@
+//! What the Python loader hands over: packs, already checked and normalised, as JSON.
+
+use crate::event::{Schema, Target};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+#[derive(Deserialize)]
+pub struct Library {
+    pub schema: Schema,
+    pub packs: Vec<Pack>,
+}
+
+#[derive(Deserialize)]
+pub struct Pack {
+    pub name: String,
+    pub sensor: String,
+    pub lines: Vec<Line>,
+}
+
+#[derive(Deserialize)]
+pub struct Line {
+    pub name: String,
+    pub syntax: String,
+    /// The message begins with one of these, at a place where a message may begin.
+    #[serde(default)]
+    pub begins: Vec<String>,
+    /// Of each group, one must stand in the line.
+    #[serde(default)]
+    pub contains: Vec<Vec<String>>,
+    /// The syslog program is one of these, or there is none.
+    #[serde(default)]
+    pub programs: Vec<String>,
+    /// The body starts at this text, near the message's beginning; what stands before it is the slot `@prefix`.
+    #[serde(default)]
+    pub locate: Option<String>,
+    #[serde(default)]
+    pub kv: Option<KeyValue>,
+    #[serde(default)]
+    pub csv: Option<Csv>,
+    #[serde(default)]
+    pub columns: Vec<String>,
+    #[serde(default)]
+    pub templates: Vec<String>,
+    pub kinds: Vec<Kind>,
+}
+
+#[derive(Deserialize)]
+pub struct KeyValue {
+    pub pair: char,
+    pub equals: char,
+    pub quote: char,
+    pub escape: Option<char>,
+}
+
+#[derive(Deserialize)]
+pub struct Csv {
+    pub separator: char,
+    pub quote: char,
+}
+
+#[derive(Deserialize)]
+pub struct Kind {
+    pub name: String,
+    #[serde(default)]
+    pub noise: bool,
+    #[serde(default)]
+    pub sensor: Option<String>,
+    #[serde(default)]
+    pub when: Vec<Condition>,
+    #[serde(default)]
+    pub columns: Vec<String>,
+    #[serde(default)]
+    pub require: Vec<Target>,
+    #[serde(default)]
+    pub fields: Vec<Field>,
+}
+
+#[derive(Deserialize)]
+pub struct Condition {
+    pub slot: String,
+    pub test: Test,
+    #[serde(default)]
+    pub values: Vec<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Test {
+    Equals,
+    Prefix,
+    Contains,
+    Present,
+    Absent,
+}
+
+#[derive(Deserialize)]
+pub struct Field {
+    pub target: Target,
+    /// Alternatives, first filled one wins; each is slots whose values are joined by a space.
+    #[serde(default)]
+    pub from: Vec<Vec<String>>,
+    /// Keep only what follows, or comes before, the first or last such text.
+    #[serde(default)]
+    pub after: Option<String>,
+    #[serde(default)]
+    pub after_last: Option<String>,
+    #[serde(default)]
+    pub before: Option<String>,
+    #[serde(default)]
+    pub before_last: Option<String>,
+    /// The whole value, in lower case, is one of these.
+    #[serde(default)]
+    pub map: Option<BTreeMap<String, String>>,
+    /// The value contains, in any case, one of these; first match wins.
+    #[serde(default)]
+    pub contains: Vec<(String, String)>,
+    /// When nothing above gave a value.
+    #[serde(default)]
+    pub default: Option<String>,
+}

@@ -1,0 +1,225 @@
+//! JSON objects: only the paths that a pack asks for are kept, everything else is skipped while it is checked.
+//!
+//! A path is keys joined by dots; a number stands for a place in a list. A list of plain values is one text, joined by spaces.
+//! Depth is bounded by `serde_json` (128 levels).
+
+use super::{Slots, Split};
+use hashbrown::HashMap;
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+
+#[derive(Default)]
+pub struct Paths {
+    slot: Option<usize>,
+    children: HashMap<Box<str>, Paths>,
+}
+
+impl Paths {
+    pub fn add(&mut self, path: &str, slot: usize) {
+        let mut node = self;
+        for key in path.split('.') {
+            node = node.children.entry(key.into()).or_default();
+        }
+        node.slot = Some(slot);
+    }
+
+    pub fn split<'a>(&self, body: &'a [u8], slots: &mut Slots<'a>) -> Split {
+        if body.first() != Some(&b'{') {
+            return Split::No;
+        }
+        let mut parser = serde_json::Deserializer::from_slice(body);
+        match (Node { paths: self, slots }).deserialize(&mut parser) {
+            Ok(()) => Split::Whole,
+            Err(_) => Split::Broken,
+        }
+    }
+}
+
+struct Node<'p, 's, 'a> {
+    paths: &'p Paths,
+    slots: &'s mut Slots<'a>,
+}
+
+impl<'a> Node<'_, '_, 'a> {
+    fn keep(self, value: impl Into<Cow<'a, [u8]>>) {
+        if let Some(slot) = self.paths.slot {
+            self.slots.set(slot, value);
+        }
+    }
+}
+
+impl<'a> DeserializeSeed<'a> for Node<'_, '_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, parser: D) -> Result<(), D::Error> {
+        parser.deserialize_any(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Node<'_, '_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'a str) -> Result<(), E> {
+        self.keep(value.as_bytes());
+        Ok(())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        self.keep(value.as_bytes().to_vec());
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.keep(if value { &b"true"[..] } else { b"false" });
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.keep(value.to_string().into_bytes());
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.keep(value.to_string().into_bytes());
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.keep(value.to_string().into_bytes());
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<Key<'a>>()? {
+            match self.paths.children.get(key.0.as_ref()) {
+                Some(paths) => map.next_value_seed(Node { paths, slots: self.slots })?,
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<(), A::Error> {
+        let mut joined: Vec<u8> = Vec::new();
+        let mut place = 0_usize;
+        loop {
+            let more = match self.paths.children.get(place.to_string().as_str()) {
+                Some(paths) => list.next_element_seed(Node { paths, slots: self.slots })?.is_some(),
+                None if self.paths.slot.is_some() => match list.next_element::<Plain<'a>>()? {
+                    Some(Plain(text)) => {
+                        if !joined.is_empty() && !text.is_empty() {
+                            joined.push(b' ');
+                        }
+                        joined.extend_from_slice(text.as_bytes());
+                        true
+                    }
+                    None => false,
+                },
+                None => list.next_element::<IgnoredAny>()?.is_some(),
+            };
+            if !more {
+                break;
+            }
+            place += 1;
+        }
+        if !joined.is_empty() {
+            self.keep(joined);
+        }
+        Ok(())
+    }
+}
+
+/// A key, borrowed from the line where it holds no escapes.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'a> Deserialize<'a> for Key<'a> {
+    fn deserialize<D: Deserializer<'a>>(parser: D) -> Result<Self, D::Error> {
+        parser.deserialize_str(KeyVisitor).map(Key)
+    }
+}
+
+struct KeyVisitor;
+
+impl<'a> Visitor<'a> for KeyVisitor {
+    type Value = Cow<'a, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'a str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(value))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(value.to_owned()))
+    }
+}
+
+/// A list's element as text; objects and lists inside a list are nothing.
+struct Plain<'a>(Cow<'a, str>);
+
+impl<'a> Deserialize<'a> for Plain<'a> {
+    fn deserialize<D: Deserializer<'a>>(parser: D) -> Result<Self, D::Error> {
+        parser.deserialize_any(PlainVisitor).map(Plain)
+    }
+}
+
+struct PlainVisitor;
+
+impl<'a> Visitor<'a> for PlainVisitor {
+    type Value = Cow<'a, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'a str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(value.to_owned()))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(if value { "true" } else { "false" }))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(value.to_string()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(value.to_string()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(value.to_string()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(""))
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Cow::Borrowed(""))
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Cow::Borrowed(""))
+    }
+}

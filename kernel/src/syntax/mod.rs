@@ -1,0 +1,82 @@
+//! How a line's text is split into named slots. A syntax knows nothing of vendors and gives no meaning to what it finds.
+//!
+//! Invariants of every syntax: the first value for a slot stands (text further on, which a stranger may have written, cannot
+//! change it); quoted or escaped text never becomes another slot; total on arbitrary bytes; no allocation beyond the line's size.
+
+pub mod cef;
+pub mod csv;
+pub mod json;
+pub mod kv;
+pub mod template;
+
+use std::borrow::Cow;
+
+/// Values found in one line, by slot number.
+pub struct Slots<'a> {
+    values: Vec<Option<Cow<'a, [u8]>>>,
+}
+
+impl<'a> Slots<'a> {
+    pub fn new() -> Self {
+        Self { values: Vec::new() }
+    }
+
+    pub fn reset(&mut self, size: usize) {
+        self.values.clear();
+        self.values.resize(size, None);
+    }
+
+    /// Keep a value unless the slot has one already.
+    pub fn set(&mut self, slot: usize, value: impl Into<Cow<'a, [u8]>>) {
+        if let Some(place @ None) = self.values.get_mut(slot) {
+            *place = Some(value.into());
+        }
+    }
+
+    pub fn get(&self, slot: usize) -> Option<&[u8]> {
+        self.values.get(slot)?.as_deref()
+    }
+
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+}
+
+/// Whether a line could be split.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    Whole,
+    /// Not this syntax at all.
+    No,
+    /// This syntax, but cut off or broken; the slots before the break hold.
+    Broken,
+}
+
+pub enum Syntax {
+    Kv(kv::KeyValue),
+    Csv(csv::Csv),
+    Json(json::Paths),
+    Cef(cef::Cef),
+    Template(Vec<template::Template>),
+}
+
+impl Syntax {
+    pub fn split<'a>(&self, body: &'a [u8], slots: &mut Slots<'a>) -> Split {
+        match self {
+            Self::Kv(kv) => kv.split(body, slots),
+            Self::Csv(csv) => csv.split(body, slots),
+            Self::Json(paths) => paths.split(body, slots),
+            Self::Cef(cef) => cef.split(body, slots),
+            Self::Template(templates) => {
+                let size = slots.len();
+                for template in templates {
+                    if template.split(body, slots) {
+                        return Split::Whole;
+                    }
+                    slots.reset(size);
+                }
+                Split::No
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Literal templates: `Deny {protocol:word} src {zone}:{src:ip}[/{sport:int}] by …`.
+//!
+//! Literal text must stand as written. `{name}` takes everything up to the next literal; `{name:ip}`, `{name:int}` and
+//! `{name:word}` take only such characters; `{name:rest}` takes the rest of the line; `{*}` takes and forgets. `[…]` may be absent.
+//! `\` makes the next character literal. Matching begins at the body's first byte; the number of steps is bounded.
+
+use super::Slots;
+use memchr::memmem;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    UpTo,
+    Ip,
+    Int,
+    Word,
+    Rest,
+}
+
+enum Part {
+    Literal(Box<[u8]>),
+    Capture { slot: Option<usize>, kind: Kind },
+    Optional(Vec<Part>),
+}
+
+pub struct Template {
+    parts: Vec<Part>,
+}
+
+/// More than any template of ours needs; a line cannot make matching longer than this.
+const MOST_STEPS: u32 = 4_096;
+
+impl Template {
+    /// Compile a template; `slot` gives the number for a name. Errors say what is wrong and where.
+    pub fn compile(text: &str, slot: &mut dyn FnMut(&str) -> usize) -> Result<Self, String> {
+        let mut parser = Compiler { rest: text.as_bytes(), length: text.len(), slot };
+        let parts = parser.parts(0)?;
+        if parts.is_empty() {
+            return Err("a template is empty".to_owned());
+        }
+        Ok(Self { parts })
+    }
+
+    pub fn split<'a>(&self, body: &'a [u8], slots: &mut Slots<'a>) -> bool {
+        let mut steps = MOST_STEPS;
+        let mut found: Vec<(usize, &'a [u8])> = Vec::with_capacity(16);
+        let stack: Vec<&[Part]> = vec![&self.parts];
+        if !run(body, &stack, &mut found, &mut steps) {
+            return false;
+        }
+        for (slot, value) in found {
+            slots.set(slot, value);
+        }
+        true
+    }
+}
+
+/// Match the lists of parts in `stack` (the last one first) against the start of `body`.
+fn run<'a>(body: &'a [u8], stack: &[&[Part]], found: &mut Vec<(usize, &'a [u8])>, steps: &mut u32) -> bool {
+    let mut body = body;
+    let mut stack: Vec<&[Part]> = stack.to_vec();
+    loop {
+        *steps = steps.saturating_sub(1);
+        if *steps == 0 {
+            return false;
+        }
+        let Some(parts) = stack.pop() else {
+            return true;
+        };
+        let Some((part, others)) = parts.split_first() else {
+            continue;
+        };
+        stack.push(others);
+        match part {
+            Part::Literal(literal) => match body.strip_prefix(&**literal) {
+                Some(after) => body = after,
+                None => return false,
+            },
+            Part::Optional(inner) => {
+                let before = found.len();
+                let mut with = stack.clone();
+                with.push(inner);
+                if run(body, &with, found, steps) {
+                    return true;
+                }
+                found.truncate(before);
+            }
+            Part::Capture { slot, kind } => {
+                let Some(length) = capture(body, *kind, &stack) else {
+                    return false;
+                };
+                let (value, after) = body.split_at(length);
+                if let Some(slot) = slot {
+                    found.push((*slot, value));
+                }
+                body = after;
+            }
+        }
+    }
+}
+
+fn capture(body: &[u8], kind: Kind, stack: &[&[Part]]) -> Option<usize> {
+    let run_of = |wanted: fn(&u8) -> bool| Some(body.iter().take_while(|byte| wanted(byte)).count()).filter(|&n| n > 0);
+    match kind {
+        Kind::Rest => Some(body.len()),
+        Kind::Int => run_of(u8::is_ascii_digit),
+        Kind::Word => run_of(|byte| !byte.is_ascii_whitespace()).map(|word| word_before_literal(body, word, stack)),
+        Kind::Ip => run_of(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':')).map(|length| {
+            // A colon or full stop after an address belongs to the sentence, not to it.
+            let trailing = body[..length].iter().rev().take_while(|&&byte| matches!(byte, b'.' | b':')).count();
+            if trailing == 1 { length - 1 } else { length }
+        }),
+        Kind::UpTo => match next_literal(stack) {
+            Some(literal) => memmem::find(body, literal),
+            None => Some(body.len()),
+        },
+    }
+}
+
+/// A word ends where the literal after it begins, when that stands inside the word: `{name:word},` before a comma.
+fn word_before_literal(body: &[u8], word: usize, stack: &[&[Part]]) -> usize {
+    match next_literal(stack).filter(|literal| !literal.first().is_some_and(u8::is_ascii_whitespace)) {
+        Some(literal) => memmem::find(&body[..(word + literal.len()).min(body.len())], literal).map_or(word, |at| at.min(word)),
+        None => word,
+    }
+}
+
+fn next_literal<'t>(stack: &[&'t [Part]]) -> Option<&'t [u8]> {
+    stack.iter().rev().find_map(|parts| parts.first()).and_then(|part| match part {
+        Part::Literal(literal) => Some(&**literal),
+        _ => None,
+    })
+}
+
+struct Compiler<'t, 's> {
+    rest: &'t [u8],
+    length: usize,
+    slot: &'s mut dyn FnMut(&str) -> usize,
+}
+
+impl Compiler<'_, '_> {
+    fn error(&self, what: &str) -> String {
+        format!("{what} at character {}", self.length - self.rest.len() + 1)
+    }
+
+    fn parts(&mut self, depth: usize) -> Result<Vec<Part>, String> {
+        let mut parts = Vec::new();
+        let mut literal: Vec<u8> = Vec::new();
+        while let Some((&byte, after)) = self.rest.split_first() {
+            match byte {
+                b'{' | b'[' => {
+                    if !literal.is_empty() {
+                        parts.push(Part::Literal(std::mem::take(&mut literal).into()));
+                    }
+                    self.rest = after;
+                    parts.push(if byte == b'{' { self.capture()? } else { self.optional(depth)? });
+                }
+                b']' if depth > 0 => break,
+                b'\\' => {
+                    let (&next, after) = after.split_first().ok_or_else(|| self.error("a lone backslash"))?;
+                    literal.push(next);
+                    self.rest = after;
+                }
+                b']' | b'}' => return Err(self.error("an unmatched bracket")),
+                _ => {
+                    literal.push(byte);
+                    self.rest = after;
+                }
+            }
+        }
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal.into()));
+        }
+        Ok(parts)
+    }
+
+    fn optional(&mut self, depth: usize) -> Result<Part, String> {
+        if depth > 3 {
+            return Err(self.error("optional parts nested too deep"));
+        }
+        let inner = self.parts(depth + 1)?;
+        match self.rest.split_first() {
+            Some((b']', after)) => {
+                self.rest = after;
+                Ok(Part::Optional(inner))
+            }
+            _ => Err(self.error("an optional part is never closed")),
+        }
+    }
+
+    fn capture(&mut self) -> Result<Part, String> {
+        let end = self.rest.iter().position(|&byte| byte == b'}').ok_or_else(|| self.error("a capture is never closed"))?;
+        let text = String::from_utf8_lossy(&self.rest[..end]).into_owned();
+        let (name, kind) = text.split_once(':').unwrap_or((&text, ""));
+        let kind = match kind {
+            "" => Kind::UpTo,
+            "ip" => Kind::Ip,
+            "int" => Kind::Int,
+            "word" => Kind::Word,
+            "rest" => Kind::Rest,
+            _ => return Err(self.error(&format!("there is no capture type {kind:?}"))),
+        };
+        self.rest = &self.rest[end + 1..];
+        let slot = if name == "*" { None } else { Some((self.slot)(name)) };
+        Ok(Part::Capture { slot, kind })
+    }
+}

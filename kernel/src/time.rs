@@ -1,0 +1,272 @@
+//! Points in time as logs write them: epoch numbers, ISO 8601, RFC 3164 dates, and their mixtures.
+//!
+//! Zone-less times are taken in the offset that the caller gives; a missing year is the one that brings the time nearest to
+//! the reference. Everything is total on arbitrary bytes; nothing before 1980 or after 2199 is accepted.
+
+use crate::value::parse_u64;
+
+/// What a time without year or zone is read against.
+#[derive(Clone, Copy)]
+pub struct Context {
+    /// When the line was received, in ms since 1970 UTC.
+    pub reference: i64,
+    /// Seconds east of UTC for times without a zone.
+    pub offset: i32,
+}
+
+const EARLIEST: i64 = 315_532_800_000; // 1980-01-01
+const LATEST: i64 = 7_258_118_400_000; // 2200-01-01
+const MONTHS: [&[u8; 3]; 12] = [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
+
+/// Days since 1970-01-01 of a civil date (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+fn year_of(ms: i64) -> i64 {
+    let days = ms.div_euclid(86_400_000) + 719_468;
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    era * 400 + year_of_era + i64::from(day_of_year >= 306)
+}
+
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Cursor<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn eat(&mut self, wanted: &[u8]) -> Option<u8> {
+        let byte = self.peek().filter(|byte| wanted.contains(byte))?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn spaces(&mut self) {
+        while self.eat(b" ").is_some() {}
+    }
+
+    /// A number of `least` to `most` digits.
+    fn number(&mut self, least: usize, most: usize) -> Option<i64> {
+        let rest = self.bytes.get(self.at..)?;
+        let digits = rest.iter().take(most).take_while(|byte| byte.is_ascii_digit()).count();
+        if digits < least {
+            return None;
+        }
+        let value = parse_u64(rest.get(..digits)?)?;
+        self.at += digits;
+        i64::try_from(value).ok()
+    }
+
+    fn month(&mut self) -> Option<i64> {
+        let name = self.bytes.get(self.at..self.at + 3)?;
+        let index = MONTHS.iter().position(|month| month.eq_ignore_ascii_case(name))?;
+        self.at += 3;
+        i64::try_from(index + 1).ok()
+    }
+
+    /// `HH:MM:SS[.fraction]` in ms of the day.
+    fn clock(&mut self) -> Option<i64> {
+        let hour = self.number(1, 2)?;
+        self.eat(b":")?;
+        let minute = self.number(2, 2)?;
+        self.eat(b":")?;
+        let second = self.number(2, 2)?;
+        if hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
+        let mut ms = (hour * 3600 + minute * 60 + second) * 1000;
+        let before = self.at;
+        if self.eat(b".,").is_some() {
+            let mut scale = 100;
+            let mut any = false;
+            while let Some(digit) = self.eat(b"0123456789") {
+                ms += i64::from(digit - b'0') * scale;
+                scale /= 10;
+                any = true;
+            }
+            if !any {
+                self.at = before;
+            }
+        }
+        Some(ms)
+    }
+
+    /// A zone: `Z`, `UTC`, `GMT`, `+01:00`, `-0530`; seconds east of UTC. Consumes nothing when there is none.
+    fn zone(&mut self) -> Option<i64> {
+        let before = self.at;
+        self.spaces();
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        for name in [&b"UTC"[..], b"GMT", b"Z"] {
+            let ends = rest.get(name.len()).is_none_or(|byte| !byte.is_ascii_alphanumeric());
+            if rest.starts_with(name) && ends {
+                self.at += name.len();
+                return Some(0);
+            }
+        }
+        let zone = self.signed_zone();
+        match zone {
+            // Some devices write both an offset and a Z; the offset is the one with a number in it.
+            Some(_) => drop(self.eat(b"Z")),
+            None => self.at = before,
+        }
+        zone
+    }
+
+    fn signed_zone(&mut self) -> Option<i64> {
+        let sign = if self.eat(b"+-")? == b'-' { -1 } else { 1 };
+        let hours = self.number(2, 2)?;
+        self.eat(b":");
+        let minutes = self.number(2, 2)?;
+        (hours <= 14 && minutes <= 59).then_some(sign * (hours * 3600 + minutes * 60))
+    }
+}
+
+fn build(date: (i64, i64, i64), clock: i64, zone: Option<i64>, context: &Context) -> Option<i64> {
+    let (year, month, day) = date;
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let offset = zone.unwrap_or(i64::from(context.offset));
+    let ms = days(year, month, day) * 86_400_000 + clock - offset * 1000;
+    (EARLIEST..LATEST).contains(&ms).then_some(ms)
+}
+
+/// `2026-11-20T07:00:00.123+01:00`, also with `/`, a space for the `T`, and no zone.
+fn iso(cursor: &mut Cursor, context: &Context) -> Option<i64> {
+    let year = cursor.number(4, 4)?;
+    let separator = cursor.eat(b"-/.")?;
+    let month = cursor.number(1, 2)?;
+    cursor.eat(&[separator])?;
+    let day = cursor.number(1, 2)?;
+    cursor.eat(b"T ,-")?;
+    cursor.spaces();
+    let clock = cursor.clock()?;
+    let zone = cursor.zone();
+    build((year, month, day), clock, zone, context)
+}
+
+/// `[Thu ]Nov 20 [2026 ]07:00:00[ 2026][ UTC]`: RFC 3164 and its relatives.
+fn bsd(cursor: &mut Cursor, context: &Context) -> Option<i64> {
+    let month = cursor.month().or_else(|| {
+        cursor.at += 3;
+        cursor.eat(b",");
+        cursor.eat(b" ")?;
+        cursor.month()
+    })?;
+    cursor.eat(b" ")?;
+    cursor.spaces();
+    let day = cursor.number(1, 2)?;
+    cursor.eat(b",");
+    cursor.eat(b" ")?;
+    cursor.spaces();
+    let year = leading_year(cursor);
+    let clock = cursor.clock()?;
+    let mut zone = cursor.zone();
+    let year = year.or_else(|| trailing_year(cursor));
+    if zone.is_none() {
+        zone = cursor.zone();
+    }
+    let Some(year) = year else {
+        return nearest_year(month, day, clock, zone, context);
+    };
+    build((year, month, day), clock, zone, context)
+}
+
+fn leading_year(cursor: &mut Cursor) -> Option<i64> {
+    let before = cursor.at;
+    let year = cursor.number(4, 4);
+    if year.is_some() && cursor.eat(b" ").is_some() {
+        return year;
+    }
+    cursor.at = before;
+    None
+}
+
+fn trailing_year(cursor: &mut Cursor) -> Option<i64> {
+    let before = cursor.at;
+    if cursor.eat(b" ").is_some() {
+        let year = cursor.number(4, 4).filter(|year| (1980..2200).contains(year));
+        let ends = cursor.peek().is_none_or(|byte| !byte.is_ascii_alphanumeric() && byte != b'.' && byte != b'-');
+        if year.is_some() && ends {
+            return year;
+        }
+    }
+    cursor.at = before;
+    None
+}
+
+fn nearest_year(month: i64, day: i64, clock: i64, zone: Option<i64>, context: &Context) -> Option<i64> {
+    let about = year_of(context.reference);
+    [about - 1, about, about + 1]
+        .into_iter()
+        .filter_map(|year| build((year, month, day), clock, zone, context))
+        .min_by_key(|ms| (ms - context.reference).abs())
+}
+
+/// `20/Nov/2026:07:00:00 +0000`, the web servers' way.
+fn web(cursor: &mut Cursor, context: &Context) -> Option<i64> {
+    let day = cursor.number(1, 2)?;
+    let separator = cursor.eat(b"/- ")?;
+    let month = cursor.month()?;
+    cursor.eat(&[separator])?;
+    let year = cursor.number(4, 4)?;
+    cursor.eat(b": ")?;
+    let clock = cursor.clock()?;
+    let zone = cursor.zone();
+    build((year, month, day), clock, zone, context)
+}
+
+/// Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their length.
+fn epoch(bytes: &[u8]) -> Option<i64> {
+    let (whole, fraction) = match bytes.iter().position(|&byte| byte == b'.') {
+        Some(at) => (bytes.get(..at)?, bytes.get(at + 1..)?),
+        None => (bytes, &b""[..]),
+    };
+    let value = i64::try_from(parse_u64(whole)?).ok()?;
+    let ms = match whole.len() {
+        9 | 10 => {
+            let mut ms = value * 1000;
+            for (digit, scale) in fraction.iter().zip([100, 10, 1]) {
+                ms += i64::from(digit.checked_sub(b'0').filter(|&d| d < 10)?) * scale;
+            }
+            ms
+        }
+        12 | 13 => value,
+        15 | 16 => value / 1000,
+        18 | 19 => value / 1_000_000,
+        _ => return None,
+    };
+    (EARLIEST..LATEST).contains(&ms).then_some(ms)
+}
+
+/// A date and time at the start of `bytes`: the time, and how many bytes it took.
+pub fn scan(bytes: &[u8], context: &Context) -> Option<(i64, usize)> {
+    let mut cursor = Cursor { bytes, at: 0 };
+    let found = match bytes.first()? {
+        b'0'..=b'9' if bytes.get(4).is_some_and(|byte| matches!(byte, b'-' | b'/' | b'.')) => iso(&mut cursor, context),
+        b'0'..=b'9' => web(&mut cursor, context),
+        byte if byte.is_ascii_alphabetic() => bsd(&mut cursor, context),
+        _ => None,
+    }?;
+    Some((found, cursor.at))
+}
+
+/// A whole value as a time.
+pub fn parse(bytes: &[u8], context: &Context) -> Option<i64> {
+    let bytes = crate::value::trim(bytes);
+    epoch(bytes).or_else(|| {
+        let (found, used) = scan(bytes, context)?;
+        (used == bytes.len()).then_some(found)
+    })
+}

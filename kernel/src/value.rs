@@ -1,0 +1,212 @@
+//! Single values: addresses, numbers, protocols, hashes, CVE numbers, domains and clean text.
+//!
+//! Every function is total on arbitrary bytes and allocates no more than the length of its input.
+
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
+
+/// IANA's reserved protocol number, used for "not said".
+pub const UNKNOWN_PROTOCOL: u8 = 255;
+
+pub type Address = [u8; 16];
+pub const NO_ADDRESS: Address = [0; 16];
+
+/// The bytes without white space around them.
+pub fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = bytes {
+        if !first.is_ascii_whitespace() {
+            break;
+        }
+        bytes = rest;
+    }
+    while let [rest @ .., last] = bytes {
+        if !last.is_ascii_whitespace() {
+            break;
+        }
+        bytes = rest;
+    }
+    bytes
+}
+
+pub fn parse_u64(bytes: &[u8]) -> Option<u64> {
+    if bytes.is_empty() || bytes.len() > 20 {
+        return None;
+    }
+    bytes.iter().try_fold(0_u64, |value, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
+pub fn parse_port(bytes: &[u8]) -> Option<u16> {
+    u16::try_from(parse_u64(bytes)?).ok()
+}
+
+fn parse_ipv4(bytes: &[u8]) -> Option<[u8; 4]> {
+    let mut octets = [0_u8; 4];
+    let mut at = 0;
+    let mut value: u16 = 0;
+    let mut digits = 0;
+    for &byte in bytes {
+        match byte {
+            b'0'..=b'9' => {
+                value = value * 10 + u16::from(byte - b'0');
+                digits += 1;
+                if digits > 3 || value > 255 {
+                    return None;
+                }
+            }
+            b'.' if digits > 0 && at < 3 => {
+                *octets.get_mut(at)? = u8::try_from(value).ok()?;
+                at += 1;
+                value = 0;
+                digits = 0;
+            }
+            _ => return None,
+        }
+    }
+    if at != 3 || digits == 0 {
+        return None;
+    }
+    octets[3] = u8::try_from(value).ok()?;
+    Some(octets)
+}
+
+/// 16 bytes of an IPv4 (mapped) or IPv6 address; brackets and a zone index are allowed around IPv6.
+pub fn parse_address(bytes: &[u8]) -> Option<Address> {
+    if let Some(octets) = parse_ipv4(bytes) {
+        let mut address = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
+        address[12..].copy_from_slice(&octets);
+        return Some(address);
+    }
+    if bytes.len() > 64 || !bytes.contains(&b':') {
+        return None;
+    }
+    let bytes = bytes.strip_prefix(b"[").and_then(|inner| inner.strip_suffix(b"]")).unwrap_or(bytes);
+    let bytes = bytes.split(|&byte| byte == b'%').next().unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes).ok()?;
+    text.parse::<Ipv6Addr>().ok().map(|parsed| parsed.octets())
+}
+
+/// Protocol numbers by the names that logs use (IANA protocol numbers).
+const PROTOCOLS: &[(&str, u8)] = &[
+    ("tcp", 6),
+    ("udp", 17),
+    ("icmp", 1),
+    ("igmp", 2),
+    ("ipv6-icmp", 58),
+    ("icmpv6", 58),
+    ("icmp6", 58),
+    ("gre", 47),
+    ("esp", 50),
+    ("ah", 51),
+    ("sctp", 132),
+    ("ipip", 4),
+    ("ipinip", 4),
+    ("ipv6", 41),
+    ("eigrp", 88),
+    ("ospf", 89),
+    ("pim", 103),
+    ("vrrp", 112),
+    ("carp", 112),
+];
+
+pub fn parse_protocol(bytes: &[u8]) -> Option<u8> {
+    if let Some(number) = parse_u64(bytes) {
+        return u8::try_from(number).ok();
+    }
+    PROTOCOLS.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(bytes)).map(|&(_, number)| number)
+}
+
+pub fn protocol_name(number: u8) -> Option<&'static str> {
+    PROTOCOLS.iter().find(|&&(_, n)| n == number).map(|&(name, _)| name)
+}
+
+pub fn parse_sha256(bytes: &[u8]) -> Option<[u8; 32]> {
+    if bytes.len() != 64 {
+        return None;
+    }
+    let mut hash = [0_u8; 32];
+    for (byte, pair) in hash.iter_mut().zip(bytes.chunks_exact(2)) {
+        let high = char::from(*pair.first()?).to_digit(16)?;
+        let low = char::from(*pair.get(1)?).to_digit(16)?;
+        *byte = u8::try_from(high * 16 + low).ok()?;
+    }
+    Some(hash)
+}
+
+/// CVE numbers anywhere in a text, written `CVE-2021-44228`, `cve_2021_44228` or `CVE 2021-44228`; at most `limit`.
+pub fn find_cves(text: &[u8], limit: usize, found: &mut Vec<String>) {
+    let mut from = 0;
+    while found.len() < limit {
+        let Some(rest) = text.get(from..) else { break };
+        let Some(at) = rest.windows(3).position(|w| w.eq_ignore_ascii_case(b"cve")) else {
+            break;
+        };
+        from += at + 3;
+        let Some(number) = text.get(from..).and_then(cve_number) else {
+            continue;
+        };
+        if !found.contains(&number) {
+            found.push(number);
+        }
+    }
+}
+
+fn cve_number(rest: &[u8]) -> Option<String> {
+    let separator = |byte: &u8| matches!(byte, b'-' | b'_' | b' ' | b':');
+    let year = rest.get(1..5).filter(|_| rest.first().is_some_and(separator))?;
+    let year = parse_u64(year).filter(|year| (1999..2100).contains(year))?;
+    let serial = rest.get(6..).filter(|_| rest.get(5).is_some_and(separator))?;
+    let digits = serial.iter().take(8).take_while(|byte| byte.is_ascii_digit()).count();
+    let serial = std::str::from_utf8(serial.get(..digits)?).ok()?;
+    (4..=7).contains(&digits).then(|| format!("CVE-{year}-{serial}"))
+}
+
+/// The domain of a mailbox (`Name <user@example.org>`), or a bare domain. Never the mailbox.
+pub fn domain_of(bytes: &[u8]) -> Option<String> {
+    let after = bytes.iter().rposition(|&byte| byte == b'@').map_or(bytes, |at| &bytes[at + 1..]);
+    let end = after
+        .iter()
+        .position(|&byte| !(byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.' || byte == b'_'))
+        .unwrap_or(after.len());
+    let domain = after.get(..end)?;
+    let rest_is_closing = after[end..].iter().all(|byte| matches!(byte, b'>' | b' ' | b'"' | b')' | b']'));
+    let labelled = domain.contains(&b'.') && domain.split(|&byte| byte == b'.').all(|label| !label.is_empty());
+    if !rest_is_closing || !labelled || domain.len() > 253 || parse_ipv4(domain).is_some() {
+        return None;
+    }
+    String::from_utf8(domain.to_ascii_lowercase()).ok()
+}
+
+/// Characters that change how the text around them is shown, or that no log should carry: controls and bidi marks.
+fn unwanted(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Text made safe to keep: valid UTF-8, no control characters, trimmed, at most `limit` bytes.
+pub fn clean_text(bytes: &[u8], limit: usize) -> Cow<'_, str> {
+    let bytes = trim(bytes);
+    let bytes = bytes.get(..bytes.len().min(limit.saturating_mul(4))).unwrap_or(bytes);
+    let text = match bytes.is_ascii() && !bytes.iter().any(u8::is_ascii_control) {
+        true => String::from_utf8_lossy(bytes),
+        false => Cow::Owned(String::from_utf8_lossy(bytes).chars().filter(|&c| !unwanted(c)).collect()),
+    };
+    if text.len() <= limit {
+        return text;
+    }
+    let mut end = limit;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    match text {
+        Cow::Borrowed(borrowed) => Cow::Borrowed(&borrowed[..end]),
+        Cow::Owned(mut owned) => {
+            owned.truncate(end);
+            Cow::Owned(owned)
+        }
+    }
+}

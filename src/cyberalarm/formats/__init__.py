@@ -1,0 +1,1 @@
+"""How vendors write: packs as TOML data, their loader, linter and `explain`. The splitting itself is the kernel's."""

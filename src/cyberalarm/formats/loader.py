@@ -1,0 +1,181 @@
+"""Reads packs and hands them to the kernel.
+
+A pack that cannot be read is refused as a whole, with its file and key; the bundled packs are tested never to be.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from cyberalarm._kernel import Packs
+from cyberalarm.core.errors import ConfigurationError
+from cyberalarm.core.schema import event_schema
+from cyberalarm.formats.pack import Condition, FieldSource, FieldTable, Kind, Line, Pack, Slots, Test
+
+
+class PackError(ConfigurationError):
+    """A pack file is wrong."""
+
+    code = "pack-invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Packs in order of preference, and the kernel that knows them."""
+
+    packs: tuple[Pack, ...]
+    kernel: Packs
+
+    def pack(self, name: str) -> Pack:
+        """The pack of that name. Raises PackError."""
+        for pack in self.packs:
+            if pack.name == name:
+                return pack
+        known = ", ".join(p.name for p in self.packs)
+        raise PackError(f"There is no pack {name!r}.", next_step=f"Known packs: {known}.")
+
+
+def read_pack(source: Traversable | Path) -> Pack:
+    """Read one pack file. Raises PackError naming file and key."""
+    try:
+        table = tomllib.loads(source.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise PackError(f"{source.name}: not valid TOML: {error}.") from error
+    try:
+        return Pack.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise PackError(f"{source.name}: key {key!r}: {first['msg']}.", next_step="See docs/packs.md.") from error
+
+
+def bundled_files() -> list[Traversable]:
+    """All bundled pack files, `packs/<vendor>/<product>.toml`, in the order of their names."""
+    root = files(__package__).joinpath("packs")
+    vendors = sorted((v for v in root.iterdir() if v.is_dir()), key=lambda v: v.name)
+    found = [f for v in vendors for f in v.iterdir() if f.name.endswith(".toml")]
+    return sorted(found, key=str)
+
+
+@cache
+def bundled() -> Library:
+    """The packs that come with the program."""
+    return build(tuple(read_pack(f) for f in bundled_files()))
+
+
+def build(packs: tuple[Pack, ...]) -> Library:
+    """Hand packs to the kernel. Raises PackError naming pack, line and kind."""
+    text = json.dumps({"schema": schema_spec(), "packs": [_pack_spec(p) for p in packs]})
+    try:
+        return Library(packs, Packs(text))
+    except ValueError as error:
+        raise PackError(f"{error}.", next_step="See docs/packs.md.") from error
+
+
+def schema_spec() -> dict[str, object]:
+    """What the kernel, and its sieve, need to know of the event schema."""
+    schema = event_schema()
+    enums: dict[str, object] = {
+        name: schema.field(name).values for name in ("sensor", "action", "direction", "evidence", "category")
+    }
+    texts = ("signature_id", "signature", "threat", "sender_domain")
+    limits = {f"max_{name}": schema.field(name).max_bytes for name in texts}
+    return {**enums, **limits, "max_cves": schema.field("cve").max_items}
+
+
+def _pack_spec(pack: Pack) -> dict[str, object]:
+    return {"name": pack.name, "sensor": pack.sensor, "lines": [_line_spec(pack, line) for line in pack.line]}
+
+
+def _line_spec(pack: Pack, line: Line) -> dict[str, object]:
+    return {
+        "name": line.name,
+        "syntax": line.syntax,
+        "begins": line.begins,
+        "contains": [[group] if isinstance(group, str) else group for group in line.contains],
+        "programs": line.programs,
+        "locate": line.locate,
+        "kv": line.kv.model_dump(),
+        "csv": line.csv.model_dump(),
+        "columns": line.columns,
+        "templates": line.templates,
+        "kinds": [_kind_spec(pack, line, kind) for kind in line.kind],
+    }
+
+
+# Without these a line of that sensor says nothing.
+_ALWAYS = {"firewall": ["src_ip"], "ids": ["src_ip"], "antivirus": ["threat"], "antispam": []}
+
+
+def _kind_spec(pack: Pack, line: Line, kind: Kind) -> dict[str, object]:
+    fields: FieldTable = {} if kind.noise else {**line.fields, **kind.fields}
+    where = f"pack {pack.name!r}, line {line.name!r}, kind {kind.name!r}"
+    known = {f.name for f in event_schema().fields}
+    for target in (*fields, *(kind.require or ())):
+        if target not in known or target in {"last", "count", "sensor", "product", "device"}:
+            raise PackError(f"{where}: a pack cannot fill a field {target!r}.", next_step="See docs/events.md.")
+    require = _ALWAYS[kind.sensor or pack.sensor] if kind.require is None else kind.require
+    return {
+        "name": kind.name,
+        "noise": kind.noise,
+        "sensor": kind.sensor,
+        "when": [_condition_spec(slot, test) for slot, test in kind.when.items()],
+        "columns": kind.columns,
+        "require": [] if kind.noise else require,
+        "fields": [spec for target, source in fields.items() for spec in _field_specs(pack, where, target, source)],
+    }
+
+
+def _as_list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _condition_spec(slot: str, condition: Condition) -> dict[str, object]:
+    match condition:
+        case bool():
+            return {"slot": slot, "test": "present" if condition else "absent"}
+        case Test(prefix=None):
+            return {"slot": slot, "test": "contains", "values": _as_list(condition.contains or [])}
+        case Test():
+            return {"slot": slot, "test": "prefix", "values": _as_list(condition.prefix or [])}
+        case _:
+            return {"slot": slot, "test": "equals", "values": _as_list(condition)}
+
+
+def _alternatives(slots: Slots) -> list[list[str]]:
+    if isinstance(slots, str):
+        return [[slots]]
+    return [[one] if isinstance(one, str) else one for one in slots]
+
+
+def _field_specs(pack: Pack, where: str, target: str, source: Slots | FieldSource) -> list[dict[str, object]]:
+    if not isinstance(source, FieldSource):
+        source = FieldSource.model_validate({"from": source})
+    table = source.map
+    if isinstance(table, str):
+        if table not in pack.maps:
+            raise PackError(f"{where}: field {target!r}: there is no table {table!r} under [maps].")
+        table = pack.maps[table]
+    alternatives = _alternatives(source.from_)
+    common: dict[str, object] = {
+        "target": target,
+        "after": source.after,
+        "after_last": source.after_last,
+        "before": source.before,
+        "before_last": source.before_last,
+        "map": table,
+        "contains": source.contains,
+        "default": source.default if source.value is None else source.value,
+    }
+    if target in {"cve", "packets"}:
+        # CVE numbers are gathered, and packets summed, from every place that is named.
+        return [{**common, "from": [one]} for one in alternatives]
+    return [{**common, "from": alternatives}]
