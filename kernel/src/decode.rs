@@ -137,8 +137,8 @@ impl<'l> Decoder<'l> {
                 }
                 fill_pseudo(line, text, &header, &place, &mut slots);
                 observer.split(line, &slots, split);
-                result = Some(self.meaning(line, &slots, split, header.time, batch, observer));
-                true
+                result = self.meaning(line, &slots, split, header.time, batch, observer);
+                result.is_some()
             });
             if let Some(outcome) = result {
                 found = Some((outcome, line.pack));
@@ -151,6 +151,7 @@ impl<'l> Decoder<'l> {
         found.map_or(Outcome::Unrecognised, |(outcome, _)| outcome)
     }
 
+    /// What a split line means; None when no kind of it applies, so that it may still be another product's.
     fn meaning(
         &self,
         line: &Line,
@@ -159,13 +160,13 @@ impl<'l> Decoder<'l> {
         header_time: Option<i64>,
         batch: &mut Batch,
         observer: &mut impl Observer,
-    ) -> Outcome {
+    ) -> Option<Outcome> {
         let Some(kind) = line.kinds.iter().find(|kind| kind.applies(slots)) else {
-            observer.note("no kind of this line applies");
-            return if split == Split::Broken { Outcome::Malformed } else { Outcome::Noise };
+            observer.note("no kind of this line applies: it is not one");
+            return (split == Split::Broken).then_some(Outcome::Malformed);
         };
         observer.kind(line, kind, slots);
-        match kind.read(slots, &self.library.schema, &self.context) {
+        Some(match kind.read(slots, &self.library.schema, &self.context) {
             Meaning::Noise if split == Split::Broken => {
                 observer.note("cut off");
                 Outcome::Malformed
@@ -190,7 +191,7 @@ impl<'l> Decoder<'l> {
                 batch.line_of_row.push(u32::try_from(batch.outcomes.len()).unwrap_or(u32::MAX));
                 Outcome::Kept
             }
-        }
+        })
     }
 }
 

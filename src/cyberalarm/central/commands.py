@@ -1,0 +1,95 @@
+"""What an operator can ask a centre to do, from the command line or through the control socket."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, TypedDict
+
+from cyberalarm.central.findings import services as findings
+from cyberalarm.central.members.models import Member
+from cyberalarm.central.reports import services as reports
+from cyberalarm.central.reports.models import FILES
+from cyberalarm.central.reports.period import Period
+from cyberalarm.core.errors import ConfigurationError
+from cyberalarm.core.places import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from cyberalarm.central.events.store import EventStore
+    from cyberalarm.central.reports.models import Report
+
+
+class MadeReport(TypedDict):
+    """A report that was made, and the folder its files lie in."""
+
+    reference: str
+    title: str
+    folder: str
+    files: list[str]
+
+
+def detect(store: EventStore) -> str:
+    """Run the detection rules over what was stored since the last run."""
+    result = findings.run(store, datetime.now(UTC), Scope.national())
+    return f"{result.created} new findings, {result.updated} continued"
+
+
+def make_reports(store: EventStore, data: Path, last: date | None, days: int, only: list[str]) -> list[MadeReport]:
+    """Make every member's report and the national trend report, or only those of the named members.
+
+    The period ends on `last` (yesterday if None) and has `days` days. Raises ConfigurationError for an unknown member or period.
+    """
+    now = datetime.now(UTC)
+    try:
+        period = Period.last_week(now) if last is None and days == 7 else _period(now, last, days)
+    except ValueError as error:
+        raise ConfigurationError(f"This is not a period: {error}.") from error
+    members = Member.objects.filter(status=Member.Status.APPROVED)
+    if only:
+        members = members.filter(reference__in=only)
+        unknown = set(only) - set(members.values_list("reference", flat=True))
+        if unknown:
+            raise ConfigurationError(f"No approved member has the reference {', '.join(sorted(unknown))}.")
+    made = [_made(data, r) for r in reports.make_member_reports(store, list(members), period, now)]
+    if not only:
+        made.append(_made(data, reports.make_trend_report(store, Scope.national(), period, now)))
+    return made
+
+
+def _period(now: datetime, last: date | None, days: int) -> Period:
+    return Period.ending(last or Period.last_week(now).last, days)
+
+
+def _made(data: Path, report: Report) -> MadeReport:
+    title = f"{report.get_kind_display()}: {report.member.name if report.member else report.scope.name}"
+    folder = data / report.folder
+    return {"reference": report.reference, "title": title, "folder": str(folder), "files": list(FILES.values())}
+
+
+def stored_lines(store: EventStore) -> dict[str, int]:
+    """Kept lines in the event store for every member, by reference."""
+    start, end = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+    return {
+        member.reference: store.query("sums", Scope.of_member(member.pk), start=start, end=end)[0].number("total")
+        for member in Member.objects.all()
+    }
+
+
+def control_commands(store: EventStore, data: Path) -> dict[str, Callable[[Mapping[str, object]], object]]:
+    """The commands of the control socket."""
+
+    def report(request: Mapping[str, object]) -> object:
+        last, days, only = request.get("last"), request.get("days", 7), request.get("only", [])
+        if not isinstance(days, int) or not isinstance(only, list):
+            raise ConfigurationError("`days` must be a number and `only` a list of references.")
+        day = date.fromisoformat(last) if isinstance(last, str) else None
+        return make_reports(store, data, day, days, [str(reference) for reference in only])
+
+    return {
+        "ping": lambda _: "here",
+        "detect": lambda _: detect(store),
+        "report": report,
+        "stored": lambda _: stored_lines(store),
+    }

@@ -1,0 +1,25 @@
+"""Where each collector's chain of envelopes stands."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from cyberalarm.central.members.models import Collector
+from cyberalarm.envelope.sealing import FIRST_PREVIOUS
+
+
+class Chain(models.Model):
+    """The last envelope of a collector that is stored. It goes on with `sequence + 1`, after `head`.
+
+    Changed by ingest only, in the transaction that marks an envelope as stored. Enrolling again does not
+    reset it.
+    """
+
+    collector = models.OneToOneField(
+        Collector, on_delete=models.CASCADE, primary_key=True, related_name="chain"
+    )
+    sequence = models.BigIntegerField(default=0)
+    head = models.CharField(max_length=64, default=FIRST_PREVIOUS)
+
+    def __str__(self) -> str:
+        return f"{self.collector.reference} at {self.sequence}"

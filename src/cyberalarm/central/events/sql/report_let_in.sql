@@ -1,0 +1,17 @@
+-- Connections from outside that were let in to a port that should not face the Internet. Period: [start, end).
+-- returns: dst_ip, dst_port, protocol, tries, sources, established, first, last_seen
+select
+    dst_ip,
+    dst_port,
+    protocol,
+    sum(count) as tries,
+    uniqExact(src_ip) as sources,
+    sumIf(count, evidence = 'established') as established,
+    min(time) as first,
+    max(last) as last_seen
+from events where {scope} and time >= {start:DateTime64(3, 'UTC')} and time < {end:DateTime64(3, 'UTC')}
+    and action = 'allowed' and direction = 'inbound' and sensor in ('firewall', 'ids')
+    and has({risky:Array(UInt16)}, ifNull(dst_port, 0))
+group by dst_ip, dst_port, protocol
+order by tries desc, dst_ip, dst_port, protocol
+limit {most:UInt32}

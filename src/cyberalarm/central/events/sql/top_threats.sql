@@ -1,0 +1,14 @@
+-- Malware names and spam verdicts, most often first.
+-- returns: sensor, threat, total, blocked, members, first, last_seen
+select
+    sensor,
+    threat,
+    sum(count) as total,
+    sumIf(count, action = 'blocked') as blocked,
+    uniqExact(member) as members,
+    min(time) as first,
+    max(last) as last_seen
+from events where {scope} and time >= {start:DateTime64(3, 'UTC')} and time < {end:DateTime64(3, 'UTC')} and threat != ''
+group by sensor, threat
+order by total desc, sensor, threat
+limit {limit:UInt32}

@@ -1,0 +1,1 @@
+"""Taking envelopes in: verify, open, check, store together with others, give a receipt."""

@@ -1,0 +1,90 @@
+"""What the centre remembers of every envelope, and the ledgers of every device added up.
+
+The rows themselves are in the event store, the sealed originals in files (see `evidence`).
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+from cyberalarm.central.members.models import Collector
+from cyberalarm.core.outcome import OUTCOMES, Ledger
+
+
+class Envelope(models.Model):
+    """An accepted envelope. `storing` means: its rows may or may not be in the event store, and no receipt
+    was given.
+    """
+
+    class State(models.TextChoices):
+        STORING = "storing", "Being stored"
+        STORED = "stored", "Stored"
+
+    collector = models.ForeignKey(Collector, on_delete=models.CASCADE, related_name="envelopes")
+    sequence = models.BigIntegerField()
+    digest = models.CharField(max_length=64, unique=True)  # hex SHA-256 of the whole envelope
+    state = models.CharField(max_length=8, choices=State.choices)
+    sealed = models.DateTimeField()  # by the collector's clock
+    received = models.DateTimeField()
+    rows = models.BigIntegerField()
+    lines = models.BigIntegerField()  # received lines over all ledgers inside
+    size = models.BigIntegerField()  # bytes of the sealed envelope
+    ledgers = models.JSONField()  # device id -> counts, as `Ledger.to_json` writes them
+    receipt = models.BinaryField(null=True)
+
+    class Meta:
+        ordering = ("collector", "sequence")
+        constraints = [
+            models.UniqueConstraint(fields=("collector", "sequence"), name="envelope_once_per_sequence")
+        ]
+        indexes = [
+            models.Index(fields=("state",), condition=models.Q(state="storing"), name="envelope_storing"),
+            models.Index(fields=("collector", "received"), name="envelope_by_received"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.collector_id}/{self.sequence}"
+
+    def device_ledgers(self) -> dict[str, Ledger]:
+        return {device: Ledger.from_json(counts) for device, counts in self.ledgers.items()}
+
+
+class LedgerTotal(models.Model):
+    """The fate of every line of one device that a collector received, over all stored envelopes.
+
+    Invariant: `received` is the sum of the nine outcomes; `dropped_by_kernel` stands beside it.
+    """
+
+    collector = models.ForeignKey(Collector, on_delete=models.CASCADE, related_name="ledger_totals")
+    device = models.CharField(max_length=32)
+    received = models.BigIntegerField(default=0)
+    kept = models.BigIntegerField(default=0)
+    routine = models.BigIntegerField(default=0)
+    internal = models.BigIntegerField(default=0)
+    outbound = models.BigIntegerField(default=0)
+    trusted = models.BigIntegerField(default=0)
+    noise = models.BigIntegerField(default=0)
+    unrecognised = models.BigIntegerField(default=0)
+    malformed = models.BigIntegerField(default=0)
+    overflow = models.BigIntegerField(default=0)
+    dropped_by_kernel = models.BigIntegerField(default=0)
+    first_received = models.DateTimeField()
+    last_received = models.DateTimeField()
+
+    class Meta:
+        ordering = ("collector", "device")
+        constraints = [models.UniqueConstraint(fields=("collector", "device"), name="ledger_once_per_device")]
+
+    def __str__(self) -> str:
+        return f"{self.collector_id}/{self.device}: {self.received}"
+
+    def ledger(self) -> Ledger:
+        outcomes = {outcome: int(getattr(self, outcome)) for outcome in OUTCOMES}
+        return Ledger(self.received, outcomes, self.dropped_by_kernel)
+
+    def add(self, ledger: Ledger) -> None:
+        """Add a bundle's counts; does not save."""
+        self.received += ledger.received
+        self.dropped_by_kernel += ledger.dropped_by_kernel
+        for outcome, count in ledger.outcomes.items():
+            setattr(self, outcome, getattr(self, outcome) + count)

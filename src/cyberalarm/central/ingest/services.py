@@ -1,0 +1,240 @@
+"""The way of an envelope through the centre, step by step.
+
+    header, collector, signature, seen before?, chain, open, unpack, check, keep the original, store, receipt
+
+Invariants:
+- nothing that is refused changes any state
+- the same envelope again, later or at the same time, gives the same receipt, and its rows are stored once
+- envelopes of one collector are taken one after the other, whatever connections they come on
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+
+from cyberalarm import __version__
+from cyberalarm.central.enrolment.errors import CollectorStoppedError
+from cyberalarm.central.enrolment.keys import CentreKeys, centre_keys
+from cyberalarm.central.enrolment.services import chain_of, milliseconds, speaking_collector
+from cyberalarm.central.ingest import checks, evidence
+from cyberalarm.central.ingest.chain import check_chain
+from cyberalarm.central.ingest.errors import BusyError, StoreUnavailableError
+from cyberalarm.central.ingest.models import Envelope
+from cyberalarm.central.ingest.writer import AfterStep, Bundle, Writer, nothing
+from cyberalarm.central.members.models import Collector
+from cyberalarm.envelope import payload, sealing
+from cyberalarm.envelope.documents import Status
+from cyberalarm.envelope.errors import EnvelopeMalformed
+from cyberalarm.envelope.keys import VerifyKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cyberalarm.central.config import CentralConfig
+    from cyberalarm.central.events.store import EventStore
+    from cyberalarm.envelope.requests import SignedRequest
+    from cyberalarm.envelope.sealing import Header
+
+MINIMUM_VERSION = "0.1.0"  # of a collector that this centre still understands
+MOST_AT_ONCE = 32  # envelopes in hand; each may take some 200 MB while it is opened
+LONGEST_WAIT = 60.0  # seconds for a group commit; shorter than a collector waits for an answer
+_LATEST = 253_402_300_799_000  # the last second of the year 9999, in ms: no date type goes beyond
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    header: Header
+    digest: str
+    receipt: Future[bytes]
+
+
+class Ingest:
+    """The receiving side of a running centre. Make one with `start`."""
+
+    def __init__(
+        self, config: CentralConfig, store: EventStore, keys: CentreKeys, after_step: AfterStep = nothing
+    ) -> None:
+        self._folder = evidence.folder_of(config.data)
+        self._keys = keys
+        self._after_step = after_step
+        self._writer = Writer(store, keys.receipts, after_step)
+        self._room = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._turns = tuple(threading.Lock() for _ in range(256))  # shared by all collectors: bounded
+        self._guard = threading.Lock()
+        self._last: dict[int, _Waiting] = {}  # the newest waiting envelope of a collector
+        self._waiting: dict[str, _Waiting] = {}  # by digest
+
+    def start(self) -> None:
+        """Undo what a crash interrupted, then take envelopes."""
+        evidence.tidy(self._folder)
+        self._writer.recover()
+        self._writer.start()
+
+    def stop(self) -> None:
+        """Store what waits, then end."""
+        self._writer.stop()
+
+    def receive(self, envelope: bytes) -> bytes:
+        """Take an envelope; give its receipt once its rows are durable. Raises errors of
+        `enrolment.problems.PROBLEMS`.
+        """
+        if not self._room.acquire(blocking=False):
+            raise BusyError("The centre is busy.", next_step="Send the envelope again in a moment.")
+        try:
+            return self._receive(envelope)
+        finally:
+            self._room.release()
+
+    def _receive(self, envelope: bytes) -> bytes:
+        claimed = sealing.read_header(envelope)
+        collector = speaking_collector(claimed.collector)
+        _refuse_stopped(collector)
+        header = sealing.verify(envelope, VerifyKey(bytes(collector.public_key or b"")))
+        digest = sealing.digest(envelope)
+        with self._turn(collector):
+            receipt = self._seen(digest)
+            if receipt is None:
+                check_chain(header, *self._chain(collector))
+                bundle = self._open(envelope, header, digest, collector)
+                evidence.keep(self._folder, collector.reference, header.sequence, envelope)
+                self._after_step("kept")
+                receipt = self._submit(bundle)
+        try:
+            return receipt.result(LONGEST_WAIT)
+        except TimeoutError as error:
+            raise StoreUnavailableError(
+                "Storing takes longer than it should.", next_step="Send the envelope again in a moment."
+            ) from error
+
+    def _open(self, envelope: bytes, header: Header, digest: str, collector: Collector) -> Bundle:
+        """Open, unpack and check. Raises an EnvelopeRefused or BundleRefusedError."""
+        if header.sealed > _LATEST:
+            raise EnvelopeMalformed("The envelope was sealed after the year 9999.")
+        ledgers, arrow_ipc = payload.unpack(sealing.open_sealed(envelope, self._keys.analysis))
+        events = checks.read_events(arrow_ipc)
+        checks.check_events(events, milliseconds(datetime.now(UTC)))
+        checks.check_ledgers(ledgers, header, events)
+        member = collector.site.member
+        return Bundle(
+            collector=collector.pk,
+            member=member.pk,
+            force=member.force,
+            region=member.region,
+            header=header,
+            digest=digest,
+            size=len(envelope),
+            ledgers=ledgers,
+            events=events,
+        )
+
+    @contextmanager
+    def _turn(self, collector: Collector) -> Iterator[None]:
+        with self._turns[collector.pk % len(self._turns)]:
+            yield
+
+    def _seen(self, digest: str) -> Future[bytes] | None:
+        """The receipt of this very envelope, given or still to come."""
+        with self._guard:
+            waiting = self._waiting.get(digest)
+        if waiting is not None:
+            return waiting.receipt
+        stored = Envelope.objects.filter(digest=digest, state=Envelope.State.STORED).first()
+        if stored is None or stored.receipt is None:
+            return None
+        given: Future[bytes] = Future()
+        given.set_result(bytes(stored.receipt))
+        return given
+
+    def _chain(self, collector: Collector) -> tuple[int, str]:
+        """Sequence and digest of the collector's newest envelope, waiting or stored."""
+        with self._guard:
+            waiting = self._last.get(collector.pk)
+        return (waiting.header.sequence, waiting.digest) if waiting else chain_of(collector)
+
+    def _submit(self, bundle: Bundle) -> Future[bytes]:
+        waiting = _Waiting(bundle.header, bundle.digest, bundle.receipt)
+        with self._guard:
+            self._last[bundle.collector] = self._waiting[bundle.digest] = waiting
+
+        def forget(_done: Future[bytes]) -> None:
+            with self._guard:
+                self._waiting.pop(bundle.digest, None)
+                if self._last.get(bundle.collector) is waiting:
+                    del self._last[bundle.collector]
+
+        try:
+            self._writer.submit(bundle)
+        except BusyError:
+            forget(bundle.receipt)
+            raise
+        bundle.receipt.add_done_callback(forget)
+        return bundle.receipt
+
+    def status(self, signed: SignedRequest, method: str, path: str) -> bytes:
+        """The signed status document for the collector that signed this request. Raises RequestRefused and
+        others.
+        """
+        collector = speaking_collector(signed.collector)
+        now = timezone.now()
+        key = VerifyKey(bytes(collector.public_key or b""))
+        signed.verify(key, method, path, b"", milliseconds(now))
+        Collector.objects.filter(pk=collector.pk).update(last_seen=now)
+        sequence, head = chain_of(collector)
+        status = Status(
+            collector=collector.reference,
+            packs=__version__,  # packs are released with the program
+            sieve=(),
+            minimum_version=MINIMUM_VERSION,
+            stop=collector.status == Collector.Status.STOPPED,
+            time=milliseconds(now),
+            next_sequence=sequence + 1,
+            previous=head,
+            analysis_keys=self._keys.analysis_public,
+        )
+        return status.sign(self._keys.receipts)
+
+
+def _refuse_stopped(collector: Collector) -> None:
+    if collector.status == Collector.Status.STOPPED:
+        raise CollectorStoppedError(
+            "The centre asked this collector to stop sending.",
+            next_step="Keep the bundles and ask for the status.",
+        )
+
+
+_current: Ingest | None = None
+
+
+def start(config: CentralConfig, store: EventStore, after_step: AfterStep = nothing) -> Ingest:
+    """Start receiving in this process, after undoing what a crash interrupted; views use what was started
+    last.
+    """
+    global _current  # noqa: PLW0603 - one process holds one event store, and so one receiving side
+    ingest = Ingest(config, store, centre_keys(config), after_step)
+    ingest.start()
+    _current = ingest
+    return ingest
+
+
+def stop() -> None:
+    """Store what waits and stop receiving. Twice does no harm."""
+    global _current
+    if _current is not None:
+        ingest, _current = _current, None
+        ingest.stop()
+
+
+def current() -> Ingest:
+    """The receiving side of this process. Raises StoreUnavailableError when none was started."""
+    if _current is None:
+        raise StoreUnavailableError(
+            "The centre is not receiving.", next_step="Send the envelope again later."
+        )
+    return _current

@@ -1,0 +1,31 @@
+"""POST /api/collector/v1/envelopes and GET /api/collector/v1/status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.http import HttpResponse
+
+from cyberalarm.central.enrolment.problems import api_view
+from cyberalarm.central.ingest import services
+from cyberalarm.envelope.requests import SignedRequest
+from cyberalarm.envelope.sealing import MAX_ENVELOPE
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+
+@api_view("POST")
+def envelopes(request: HttpRequest) -> HttpResponse:
+    """Answer an envelope with its receipt."""
+    # One byte more than allowed, so that an over-long envelope is seen as such.
+    receipt = services.current().receive(request.read(MAX_ENVELOPE + 1))
+    return HttpResponse(receipt, content_type="application/json")
+
+
+@api_view("GET")
+def status(request: HttpRequest) -> HttpResponse:
+    """Answer a signed request with what the centre wants its collector to know."""
+    signed = SignedRequest.read(request.headers)
+    document = services.current().status(signed, "GET", request.get_full_path())
+    return HttpResponse(document, content_type="application/json")

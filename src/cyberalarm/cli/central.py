@@ -1,0 +1,127 @@
+"""`cyberalarm central serve|migrate|report|police-user`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cyberalarm.cli.django_setup import set_up
+from cyberalarm.cli.printing import Output, log_to_stderr, print_json, print_jsonl, result_console
+from cyberalarm.core.errors import CyberAlarmError
+from cyberalarm.core.places import Level, Scope
+
+if TYPE_CHECKING:
+    from cyberalarm.central.commands import MadeReport
+
+app = typer.Typer(no_args_is_help=True, help="Run the centre.")
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")]
+OutputOption = Annotated[Output, typer.Option("--output", help="human, json or jsonl")]
+
+
+def _say(step: str) -> None:
+    sys.stderr.write(f"{step} …\n")
+    sys.stderr.flush()
+
+
+@app.command()
+def serve(config: ConfigOption = None) -> None:
+    """Run the centre until stopped (SIGTERM or Ctrl-C): web site, collector API, scheduled work."""
+    settings = set_up(config)
+    log_to_stderr(logging.INFO)
+    from cyberalarm.central.serving import serve as run
+
+    run(settings, _say)
+
+
+@app.command()
+def migrate(config: ConfigOption = None) -> None:
+    """Bring both databases to this version's schema, while no centre runs on them."""
+    settings = set_up(config)
+    from cyberalarm.central.serving import migrate as run
+
+    run(settings)
+    result_console().print("Both databases are up to date.")
+
+
+@app.command()
+def report(
+    config: ConfigOption = None,
+    member: Annotated[list[str] | None, typer.Option(help="Reference of a member; all and the trends if not given.")] = None,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Length of the period.")] = 7,
+    last: Annotated[datetime | None, typer.Option(help="Last day of the period.", formats=["%Y-%m-%d"])] = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """Make reports now, by the running centre, or by this command when none runs."""
+    settings = set_up(config)
+    made = _make(settings.data, member or [], days, last.date() if last else None)
+    if output is Output.JSON:
+        print_json(made)
+    elif output is Output.JSONL:
+        print_jsonl(made)
+    else:
+        for one in made:
+            result_console().print(f"{one['title']}\n  {one['folder']}")
+
+
+def _make(data: Path, only: list[str], days: int, last: date | None) -> list[MadeReport]:
+    from cyberalarm.central import control
+    from cyberalarm.central.commands import make_reports
+    from cyberalarm.central.events.store import EventStore
+
+    try:
+        told = control.ask(data, "report", only=only, days=days, last=last.isoformat() if last else None)
+    except CyberAlarmError as error:
+        if error.code != "centre-not-running":
+            raise
+    else:
+        return told  # type: ignore[return-value]
+    store = EventStore.open(data / "events")
+    try:
+        return make_reports(store, data, last, days, only)
+    finally:
+        store.close()
+
+
+@app.command("police-user")
+def police_user(
+    email: str,
+    name: str,
+    scope: Annotated[str, typer.Argument(help="national, region:CODE or force:CODE")],
+    role: Annotated[str, typer.Option(help="protect_officer, analyst or operator")] = "analyst",
+    config: ConfigOption = None,
+) -> None:
+    """Make a police account; the password is asked for, or read from standard input."""
+    set_up(config)
+    from django.contrib.auth.password_validation import validate_password
+    from django.core.exceptions import ValidationError
+
+    from cyberalarm.central.accounts.models import Role
+    from cyberalarm.central.accounts.services import create_police_user
+
+    password = typer.prompt("Password", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    try:
+        validate_password(password)
+        create_police_user(email, name, password, _scope(scope), Role(role))
+    except ValidationError as error:
+        raise CyberAlarmError(" ".join(error.messages), code="password-weak") from error
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    result_console().print(f"{email} may sign in now.")
+
+
+def _scope(text: str) -> Scope:
+    level, _, code = text.partition(":")
+    match level:
+        case Level.NATIONAL:
+            return Scope.national()
+        case Level.REGION:
+            return Scope.of_region(code)
+        case Level.FORCE:
+            return Scope.of_force(code)
+    raise ValueError("the scope must be national, region:CODE or force:CODE")

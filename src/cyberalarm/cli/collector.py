@@ -1,0 +1,134 @@
+"""`cyberalarm collector run|enrol|replay|explain|doctor`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cyberalarm.cli.printing import Output, byte_progress, log_to_stderr, print_json, print_jsonl, result_console
+from cyberalarm.collector import config as configuration
+from cyberalarm.core.outcome import Ledger
+
+app = typer.Typer(no_args_is_help=True, help="Run a collector on a member's network.")
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")]
+OutputOption = Annotated[Output, typer.Option("--output", help="human, json or jsonl")]
+_DEFAULT = Path("/etc/cyberalarm/collector.toml")
+
+
+def _load(path: Path | None) -> configuration.CollectorConfig:
+    if path is None and _DEFAULT.exists():
+        path = _DEFAULT
+    return configuration.load(path)
+
+
+@app.command()
+def run(
+    config: ConfigOption = None,
+    check: Annotated[bool, typer.Option("--check", help="Only check the configuration.")] = False,
+) -> None:
+    """Run until stopped (SIGTERM or Ctrl-C). What has arrived is put away before the program ends."""
+    settings = _load(config)
+    if check:
+        result_console().print("The configuration is good.")
+        return
+    log_to_stderr(logging.INFO)
+    from cyberalarm.collector.files import only_one
+    from cyberalarm.collector.service import Service
+
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with only_one(settings.data):
+        Service(settings).run(stop)
+
+
+@app.command()
+def enrol(
+    token: Annotated[str, typer.Argument(help="The registration token; - reads it from standard input.")],
+    config: ConfigOption = None,
+) -> None:
+    """Enrol this collector with the registration token from the member page."""
+    from cyberalarm.collector.enrol import enrol as enrol_collector
+
+    text = sys.stdin.read() if token == "-" else token
+    identity = enrol_collector(_load(config), text)
+    result_console().print(f"Enrolled as {identity.collector} at {identity.centre}.")
+
+
+@app.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="Files of log lines.", exists=True, dir_okay=False)],
+    config: ConfigOption = None,
+    device: Annotated[str | None, typer.Option(help="Count all files as one device of this name.")] = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """Send old log files as if their lines had just arrived; their own times are kept. Exit code 3 when bundles still wait."""
+    from cyberalarm.collector.replay import replay as replay_files
+
+    with byte_progress() as progress:
+        task = progress.add_task("Replaying", total=sum(path.stat().st_size for path in files))
+        done = replay_files(_load(config), files, on_progress=lambda n: progress.advance(task, n), device=device)
+    if output is Output.HUMAN:
+        _print_ledgers(done.devices)
+        result_console().print(f"{done.bundles} bundles, {done.unsent} still to be sent. {done.trouble}")
+    else:
+        ledgers = {name: ledger.to_json() for name, ledger in done.devices.items()}
+        print_json({"devices": ledgers, "bundles": done.bundles, "unsent": done.unsent, "trouble": done.trouble})
+    raise typer.Exit(3 if done.unsent else 0)
+
+
+def _print_ledgers(devices: dict[str, Ledger]) -> None:
+    table = Table("Device", "Received", *(o.value for o in next(iter(devices.values()), Ledger()).outcomes), box=None)
+    for name, ledger in devices.items():
+        table.add_row(name, f"{ledger.received:,}", *(f"{n:,}" for n in ledger.outcomes.values()))
+    result_console().print(table)
+
+
+@app.command()
+def explain(line: str, config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> None:
+    """Say what would become of a line, and by which rule. Nothing is sent."""
+    from cyberalarm.collector.explain import explain as explain_line
+
+    told = explain_line(_load(config), line.encode("utf-8", "surrogateescape"))
+    if output is not Output.HUMAN:
+        print_json(asdict(told))
+        return
+    console = result_console()
+    console.print(f"Outcome: {told.outcome}. {told.words}")
+    console.print(f"Product: {told.product or 'not recognised'}")
+    if told.rule:
+        console.print(f"Rule:    {told.rule}")
+    if told.sent:
+        console.print("This, and nothing else, would leave your network:")
+        for name, value in told.sent.items():
+            console.print(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
+
+
+@app.command()
+def doctor(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> None:
+    """Check each link of the chain and say what to do. Exit code 0 all good, 3 something needs attention, 1 something is broken."""
+    from cyberalarm.collector.doctor import Verdict, examine, worst
+
+    checks = examine(_load(config))
+    if output is Output.HUMAN:
+        console = result_console()
+        signs = {Verdict.GOOD: "good     ", Verdict.ATTENTION: "attention", Verdict.BAD: "BAD      "}
+        for check in checks:
+            console.print(f"{signs[check.verdict]}  {check.link}: {check.found}")
+            if check.next_step:
+                console.print(f"           → {check.next_step}")
+    elif output is Output.JSON:
+        print_json([asdict(check) for check in checks])
+    else:
+        print_jsonl([asdict(check) for check in checks])
+    raise typer.Exit({Verdict.GOOD: 0, Verdict.ATTENTION: 3, Verdict.BAD: 1}[worst(checks)])

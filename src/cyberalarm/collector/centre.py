@@ -1,0 +1,112 @@
+"""The centre, as a collector talks to it: three requests over HTTPS, port 443, through a proxy where there is one.
+
+The server is trusted by the pin of the registration token; without a pin, by public certificates. Identity is never the TLS
+session: envelopes and requests are signed. Raises CentreUnreachableError when trying again helps, CentreRefusedError when not.
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+from urllib3.exceptions import HTTPError
+from urllib3.util import Timeout
+
+from cyberalarm import __version__
+from cyberalarm.collector.errors import CentreRefusedError, CentreUnreachableError
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
+
+_API = "/api/collector/v1"
+_MOST_ANSWER = 1024 * 1024
+_TIMEOUT = Timeout(connect=15, read=90)
+STATUS_PATH = _API + "/status"
+# Codes that mean "not now" whatever the HTTP status.
+_LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT}
+
+
+class Centre:
+    """Connections to one centre."""
+
+    def __init__(self, url: str, pin: str, proxy: str = "") -> None:
+        self._url = url.rstrip("/")
+        tls: dict[str, str] = {"assert_fingerprint": pin, "cert_reqs": "CERT_NONE"} if pin else {}
+        via = proxy or _environment_proxy(url)
+        self.proxy = via
+        headers = {"User-Agent": f"CyberAlarm-Collector/{__version__}"}
+        if via:
+            self._pool: urllib3.PoolManager = urllib3.ProxyManager(
+                via, headers=headers, timeout=_TIMEOUT, retries=False, **tls
+            )
+        else:
+            self._pool = urllib3.PoolManager(headers=headers, timeout=_TIMEOUT, retries=False, **tls)
+
+    def enrol(self, request: bytes) -> bytes:
+        """Post an enrolment request; gives the enrolment document."""
+        return self._send("POST", _API + "/enrol", request, {"Content-Type": "application/json"})
+
+    def envelope(self, envelope: bytes) -> bytes:
+        """Post an envelope; gives its receipt."""
+        return self._send("POST", _API + "/envelopes", envelope, {"Content-Type": "application/octet-stream"})
+
+    def status(self, headers: dict[str, str]) -> bytes:
+        """Ask for the status with a signed request; gives the status document."""
+        return self._send("GET", STATUS_PATH, None, headers)
+
+    def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
+        merged = {**self._pool.headers, **headers}
+        try:
+            answer = self._pool.request(
+                method, self._url + path, body=body, headers=merged, redirect=False, preload_content=False
+            )
+            try:
+                content = answer.read(_MOST_ANSWER)
+            finally:
+                answer.release_conn()
+        except HTTPError as error:
+            raise CentreUnreachableError(
+                f"The centre cannot be reached: {_plain(error)}.",
+                next_step="The bundles are kept and sent when it can be. `cyberalarm collector doctor` tells more.",
+            ) from error
+        if answer.status == HTTPStatus.OK:
+            return content
+        raise _problem(answer, content)
+
+
+def _environment_proxy(url: str) -> str:
+    host = urlsplit(url).hostname or ""
+    if proxy_bypass(host):
+        return ""
+    return getproxies().get("https", "")
+
+
+def _plain(error: HTTPError) -> str:
+    """The innermost cause in few words, without addresses of memory."""
+    cause: BaseException = error
+    while isinstance(getattr(cause, "reason", None), BaseException):
+        cause = cause.reason  # type: ignore[attr-defined]
+    text = str(cause)
+    if "Fingerprints did not match" in text:
+        return "its certificate is not the one that the registration token names"
+    return text.partition(">: ")[2] or text
+
+
+def _problem(answer: BaseHTTPResponse, content: bytes) -> Exception:
+    try:
+        problem = json.loads(content)
+        code, detail = str(problem["code"]), str(problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        problem, code, detail = {}, f"http-{answer.status}", f"The centre answered {answer.status}."
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _LATER:
+        wait = answer.headers.get("Retry-After", "")
+        return CentreUnreachableError(detail, wait=float(wait) if wait.isdigit() else None)
+    if code.startswith("http-"):
+        # Not our centre's own words: a captive portal or a proxy in between. It may go away.
+        return CentreUnreachableError(f"{detail} Something between here and the centre may be answering for it.")
+    expected = problem.get("expected")
+    return CentreRefusedError(code, detail, expected=expected if isinstance(expected, int) else None)

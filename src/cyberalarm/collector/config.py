@@ -1,0 +1,99 @@
+"""The collector's configuration: one TOML file, a safe default for every key. docs/configuration.md explains each.
+
+`load` says what is wrong by file and key. Paths are relative to the file's folder.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import datetime
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from cyberalarm.core.errors import ConfigurationError
+
+
+def _endpoint(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 <= int(port) < 65536:
+        raise ValueError("write an address and a port, such as 0.0.0.0:514 or [::]:514")
+    return text
+
+
+def _network(text: str) -> str:
+    return str(ip_network(text, strict=False))
+
+
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError("write a time zone such as Europe/London or UTC") from error
+    return text
+
+
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+NetworkText = Annotated[str, AfterValidator(_network)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Listen(_Section):
+    """Where syslog is taken. A device must be able to reach these; nothing else listens."""
+
+    udp: list[Endpoint] = ["0.0.0.0:514"]
+    tcp: list[Endpoint] = ["0.0.0.0:514"]
+    tcp_connections: int = Field(default=100, ge=1, le=10_000)
+    receive_buffer: int = Field(default=16 * 1024 * 1024, ge=65_536)
+
+
+class Networks(_Section):
+    """The member's own networks beside the private ones, and sources that are trusted."""
+
+    own: list[NetworkText] = []
+    trusted: list[NetworkText] = []
+
+
+class CollectorConfig(_Section):
+    data: Path = Path("collector-data")
+    listen: Listen = Listen()
+    networks: Networks = Networks()
+    # For devices that write times without a zone.
+    time_zone: Annotated[str, AfterValidator(_zone)] = "Europe/London"
+    bundle_seconds: float = Field(default=60, ge=1, le=3600)
+    # The centre takes at most 200,000 rows in a bundle.
+    bundle_rows: int = Field(default=100_000, ge=1_000, le=150_000)
+    spool_bytes: int = Field(default=4 * 1024**3, ge=64 * 1024**2)
+    remember_hours: float = Field(default=24, gt=0, le=24 * 14)
+    # Empty: HTTPS_PROXY of the environment, if set.
+    proxy: str = ""
+
+    @property
+    def utc_offset_s(self) -> int:
+        """Seconds east of UTC, now, in the devices' time zone."""
+        offset = datetime.now(ZoneInfo(self.time_zone)).utcoffset()
+        return int(offset.total_seconds()) if offset else 0
+
+
+def load(path: Path | None) -> CollectorConfig:
+    """Read a configuration file; defaults when none is named. Raises ConfigurationError naming file and key."""
+    if path is None:
+        return CollectorConfig()
+    try:
+        config = CollectorConfig.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}.", next_step="Check the path.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: not valid TOML: {error}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"{path}: key {key!r}: {said}.", next_step="See docs/configuration.md.") from error
+    return config.model_copy(update={"data": (path.parent / config.data).resolve()})

@@ -1,0 +1,70 @@
+"""Who this collector is: its signing key, and what the centre said when it enrolled.
+
+Two files in the data folder: `signing.key` (never leaves, owner only) and `identity.json`. Enrolling again keeps the key, so
+that what is already in the spool stays valid.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from cyberalarm.collector.errors import NotEnrolledError
+from cyberalarm.collector.files import write_durably
+from cyberalarm.core.errors import ConfigurationError
+from cyberalarm.envelope.keys import AnalysisPublicKey, SigningKey, VerifyKey
+
+_KEY = "signing.key"
+_IDENTITY = "identity.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`pin` is the hex SHA-256 of the centre's certificate; empty: public trust. `analysis_key` is sealed to."""
+
+    collector: str
+    centre: str
+    pin: str
+    receipt_key: VerifyKey
+    analysis_key: AnalysisPublicKey
+
+    def save(self, folder: Path) -> None:
+        content = {
+            "collector": self.collector,
+            "centre": self.centre,
+            "pin": self.pin,
+            "receipt_key": self.receipt_key.raw.hex(),
+            "analysis_key": self.analysis_key.to_text(),
+        }
+        write_durably(folder / _IDENTITY, json.dumps(content, indent=1).encode())
+
+
+def load(folder: Path) -> Identity:
+    """Raises NotEnrolledError, or ConfigurationError for a damaged file."""
+    path = folder / _IDENTITY
+    try:
+        value = json.loads(path.read_bytes())
+        return Identity(
+            collector=str(value["collector"]),
+            centre=str(value["centre"]),
+            pin=str(value["pin"]),
+            receipt_key=VerifyKey(bytes.fromhex(value["receipt_key"])),
+            analysis_key=AnalysisPublicKey.from_text(value["analysis_key"]),
+        )
+    except FileNotFoundError as error:
+        raise NotEnrolledError(
+            "This collector is not enrolled yet.",
+            next_step="Run `cyberalarm collector enrol TOKEN` with the token from your member page.",
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{path} is damaged.", next_step="Enrol again with a new token.") from error
+
+
+def signing_key(folder: Path) -> SigningKey:
+    """This collector's key, made on first use."""
+    path = folder / _KEY
+    if not path.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        SigningKey.generate().save(path)
+    return SigningKey.load(path)

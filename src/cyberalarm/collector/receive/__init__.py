@@ -1,0 +1,1 @@
+"""Taking lines from devices: UDP and TCP syslog, and files."""

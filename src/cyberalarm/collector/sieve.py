@@ -1,0 +1,62 @@
+"""The sieve's rules, read from data and handed to the kernel with the member's networks."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from importlib.resources import files
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from cyberalarm._kernel import Sieve
+from cyberalarm.collector.config import CollectorConfig
+from cyberalarm.core.addresses import PRIVATE_NETWORKS, network_range
+from cyberalarm.core.ports import risky_ports
+from cyberalarm.formats.loader import schema_spec
+
+
+class Rule(BaseModel):
+    """One rule of `sieve_rules.toml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    outcome: Literal["kept", "routine", "internal", "outbound", "trusted"]
+    sensor: list[str] = []
+    action: list[str] = []
+    direction: list[str] = []
+    ports: Literal["risky"] | list[int] = []
+    trusted_source: bool = False
+    remembered_source: bool = False
+
+
+def bundled_rules() -> list[Rule]:
+    """The rules that come with the program, in order."""
+    table = tomllib.loads(files(__package__).joinpath("sieve_rules.toml").read_text("utf-8"))
+    return [Rule.model_validate(row) for row in table["rule"]]
+
+
+def _ranges(networks: list[str]) -> list[tuple[str, str]]:
+    return [(f"{first:032x}", f"{last:032x}") for first, last in map(network_range, networks)]
+
+
+def build(config: CollectorConfig) -> Sieve:
+    """The kernel's sieve for a member's networks."""
+    rules = []
+    for rule in bundled_rules():
+        row = rule.model_dump()
+        if rule.ports == "risky":
+            row["ports"] = sorted(risky_ports())
+        rules.append(row)
+    return Sieve(
+        json.dumps(
+            {
+                "schema": schema_spec(),
+                "rules": rules,
+                "home": _ranges([*PRIVATE_NETWORKS, *config.networks.own]),
+                "trusted": _ranges(config.networks.trusted),
+                "remember_ms": int(config.remember_hours * 3_600_000),
+            }
+        )
+    )

@@ -1,0 +1,177 @@
+"""What the centre says in writing: canonical JSON, signed for one purpose.
+
+A document of one kind never passes as another, because the kind is part of what is signed. The typed
+documents here (`Enrolment`, `Status`) are shared by the collector that reads them and the centre that writes
+them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cyberalarm.envelope import canonical
+from cyberalarm.envelope.canonical import JsonValue, count_of, flag_of, list_of, object_of, require, text_of
+from cyberalarm.envelope.errors import DocumentRefused, KeyRefused
+from cyberalarm.envelope.keys import SIGNATURE_BYTES, AnalysisPublicKey, SigningKey, VerifyKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_DOCUMENT = 256 * 1024
+
+
+def sign(kind: str, content: Mapping[str, JsonValue], key: SigningKey) -> bytes:
+    """Canonical JSON of the content with `kind` and `signature` added."""
+    signed = {**content, "kind": kind}
+    signature = key.sign(_message(kind, signed))
+    return canonical.encode({**signed, "signature": canonical.base64_text(signature)})
+
+
+def read(kind: str, raw: bytes, key: VerifyKey) -> dict[str, JsonValue]:
+    """The content of a document of this kind, signed by this key, or DocumentRefused or SignatureRefused."""
+    content, signature = _parse(kind, raw)
+    key.verify(signature, _message(kind, {**content, "kind": kind}))
+    return content
+
+
+def _message(kind: str, signed: Mapping[str, JsonValue]) -> bytes:
+    return b"CyberAlarm " + kind.encode("ascii") + b" v1\0" + canonical.encode(signed)
+
+
+def _parse(kind: str, raw: bytes) -> tuple[dict[str, JsonValue], bytes]:
+    try:
+        require(len(raw) <= MAX_DOCUMENT, "it is longer than any document")
+        value = object_of(canonical.decode(raw))
+        require(value.pop("kind", None) == kind, f"it is not of the kind {kind}")
+        signature = canonical.base64_bytes(text_of(value.pop("signature", None)))
+        require(len(signature) == SIGNATURE_BYTES, "the signature has the wrong length")
+    except ValueError as error:
+        raise DocumentRefused(f"This is not a signed document: {error}.") from error
+    return value, signature
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """The centre's answer to a collector that enrolled. `issued` is ms UTC.
+
+    `analysis_keys` are in the centre's order of preference. A collector that is enrolled again goes on with
+    the chain at `next_sequence`, after the envelope whose digest is `previous`.
+    """
+
+    collector: str
+    centre: str
+    receipt_key: bytes
+    analysis_keys: tuple[AnalysisPublicKey, ...]
+    next_sequence: int
+    previous: str
+    issued: int
+
+    KIND = "enrolment"
+
+    def sign(self, key: SigningKey) -> bytes:
+        """The document's bytes, signed by the receipt key that it names."""
+        return sign(
+            self.KIND,
+            {
+                "collector": self.collector,
+                "centre": self.centre,
+                "receipt_key": canonical.base64_text(self.receipt_key),
+                "analysis_keys": [k.to_text() for k in self.analysis_keys],
+                "next_sequence": self.next_sequence,
+                "previous": self.previous,
+                "issued": self.issued,
+            },
+            key,
+        )
+
+    @classmethod
+    def read(cls, raw: bytes) -> Enrolment:
+        """Read and verify with the key that the document itself names: its origin is the pinned TLS
+        connection.
+
+        Raises DocumentRefused or SignatureRefused.
+        """
+        claimed, _ = _parse(cls.KIND, raw)
+        try:
+            key = VerifyKey(canonical.base64_bytes(text_of(claimed.get("receipt_key"))))
+            value = _exactly(read(cls.KIND, raw, key), cls)
+            keys = list_of(value["analysis_keys"])
+            require(bool(keys), "it names no analysis key")
+            return cls(
+                collector=text_of(value["collector"], 16),
+                centre=text_of(value["centre"]),
+                receipt_key=key.raw,
+                analysis_keys=tuple(AnalysisPublicKey.from_text(text_of(k)) for k in keys),
+                next_sequence=count_of(value["next_sequence"], least=1),
+                previous=text_of(value["previous"], 64),
+                issued=count_of(value["issued"]),
+            )
+        except (ValueError, KeyRefused) as error:
+            raise DocumentRefused(f"The enrolment document is wrong: {error}.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the centre wants a collector to know. `time` is the centre's clock in ms UTC.
+
+    `packs` is the newest version of the packs; `sieve` are additional rules of the sieve; `stop` tells the
+    collector to send nothing for now; `next_sequence` and `previous` are where its chain goes on.
+    """
+
+    collector: str
+    packs: str
+    sieve: tuple[str, ...]
+    minimum_version: str
+    stop: bool
+    time: int
+    next_sequence: int
+    previous: str
+    analysis_keys: tuple[AnalysisPublicKey, ...]
+
+    KIND = "status"
+
+    def sign(self, key: SigningKey) -> bytes:
+        return sign(
+            self.KIND,
+            {
+                "collector": self.collector,
+                "packs": self.packs,
+                "sieve": list(self.sieve),
+                "minimum_version": self.minimum_version,
+                "stop": self.stop,
+                "time": self.time,
+                "next_sequence": self.next_sequence,
+                "previous": self.previous,
+                "analysis_keys": [k.to_text() for k in self.analysis_keys],
+            },
+            key,
+        )
+
+    @classmethod
+    def read(cls, raw: bytes, key: VerifyKey) -> Status:
+        """Raises DocumentRefused or SignatureRefused."""
+        value = read(cls.KIND, raw, key)
+        try:
+            value = _exactly(value, cls)
+            return cls(
+                collector=text_of(value["collector"], 16),
+                packs=text_of(value["packs"], 64),
+                sieve=tuple(text_of(rule) for rule in list_of(value["sieve"])),
+                minimum_version=text_of(value["minimum_version"], 32),
+                stop=flag_of(value["stop"]),
+                time=count_of(value["time"]),
+                next_sequence=count_of(value["next_sequence"], least=1),
+                previous=text_of(value["previous"], 64),
+                analysis_keys=tuple(
+                    AnalysisPublicKey.from_text(text_of(k)) for k in list_of(value["analysis_keys"])
+                ),
+            )
+        except (ValueError, KeyRefused) as error:
+            raise DocumentRefused(f"The status document is wrong: {error}.") from error
+
+
+def _exactly(value: dict[str, JsonValue], shape: type[Enrolment] | type[Status]) -> dict[str, JsonValue]:
+    if set(value) != {name for name in shape.__slots__ if name != "KIND"}:
+        raise ValueError("it has other keys than expected")
+    return value

@@ -1,0 +1,52 @@
+"""The receipt: the centre's signed word that the rows of one envelope are durable.
+
+A collector may delete a bundle from its spool once it holds the receipt for it, and never before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cyberalarm.envelope import documents
+from cyberalarm.envelope.canonical import JsonValue, count_of, require, text_of
+from cyberalarm.envelope.errors import DocumentRefused
+
+if TYPE_CHECKING:
+    from cyberalarm.envelope.keys import SigningKey, VerifyKey
+
+_KIND = "receipt"
+_KEYS = frozenset({"collector", "envelope", "received", "rows", "sequence"})
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """`envelope` is the digest of the whole envelope; `received` is ms UTC at the centre."""
+
+    envelope: str
+    collector: str
+    sequence: int
+    rows: int
+    received: int
+
+
+def issue(receipt: Receipt, key: SigningKey) -> bytes:
+    """The receipt as signed bytes. The same receipt and key always give the same bytes."""
+    content: dict[str, JsonValue] = {name: getattr(receipt, name) for name in _KEYS}
+    return documents.sign(_KIND, content, key)
+
+
+def read(receipt_bytes: bytes, key: VerifyKey) -> Receipt:
+    """The receipt, once proven to be signed by this key. Raises DocumentRefused or SignatureRefused."""
+    value = documents.read(_KIND, receipt_bytes, key)
+    try:
+        require(set(value) == _KEYS, "it has other keys than expected")
+        return Receipt(
+            envelope=text_of(value["envelope"], 64),
+            collector=text_of(value["collector"], 16),
+            sequence=count_of(value["sequence"], least=1),
+            rows=count_of(value["rows"]),
+            received=count_of(value["received"]),
+        )
+    except ValueError as error:
+        raise DocumentRefused(f"The receipt is wrong: {error}.") from error

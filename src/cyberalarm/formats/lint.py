@@ -1,0 +1,77 @@
+"""Checks packs: their examples decode as they say, no pack claims another's lines, nothing in them is unused.
+
+A pack that cannot even be loaded raises PackError; everything else is an `Issue`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cyberalarm.formats import loader
+from cyberalarm.formats.pack import FieldSource
+
+if TYPE_CHECKING:
+    from cyberalarm.formats.pack import Example, Pack
+
+# Examples without a year in their header are read against this time: 2026-11-18T12:00:00Z.
+REFERENCE_MS = 1_795_003_200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    pack: str
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.pack}: {self.where}: {self.what}"
+
+
+def lint(extra: tuple[Pack, ...] = ()) -> list[Issue]:
+    """All issues of the bundled packs and the given ones together. Raises PackError."""
+    replaced = {pack.name for pack in extra}
+    packs = tuple(p for p in loader.bundled().packs if p.name not in replaced) + extra
+    library = loader.build(packs)
+    issues: list[Issue] = []
+    for pack in packs:
+        for number, example in enumerate(pack.example, 1):
+            issues += _check_example(library, pack, f"example {number}", example)
+        issues += _unused_maps(pack)
+        issues += _missing_examples(pack)
+    return issues
+
+
+def _check_example(library: loader.Library, pack: Pack, where: str, example: Example) -> list[Issue]:
+    batch = library.kernel.decode(example.line.encode(), received_ms=REFERENCE_MS)
+    if batch.lines != 1:
+        return [Issue(pack.name, where, "is not exactly one line")]
+    got = json.loads(batch.jsonl(1))
+    if got.get("product") != pack.name:
+        return [Issue(pack.name, where, f"is taken by {got.get('product') or 'no pack'}")]
+    if got["outcome"] != example.outcome:
+        return [Issue(pack.name, where, f"has the outcome {got['outcome']}, not {example.outcome}")]
+    event = got.get("event", {})
+    if example.event and event != example.event:
+        wrong = sorted(k for k in {*event, *example.event} if event.get(k) != example.event.get(k))
+        told = ", ".join(f"{k} is {event.get(k)!r}, not {example.event.get(k)!r}" for k in wrong)
+        return [Issue(pack.name, where, told)]
+    return []
+
+
+def _maps_used(pack: Pack) -> set[str]:
+    tables = [table for line in pack.line for table in (line.fields, *(kind.fields for kind in line.kind))]
+    sources = [source for table in tables for source in table.values()]
+    return {s.map for s in sources if isinstance(s, FieldSource) and isinstance(s.map, str)}
+
+
+def _unused_maps(pack: Pack) -> list[Issue]:
+    unused = sorted(set(pack.maps) - _maps_used(pack))
+    return [Issue(pack.name, f"maps.{name}", "no field uses this table") for name in unused]
+
+
+def _missing_examples(pack: Pack) -> list[Issue]:
+    only_noise = all(kind.noise for line in pack.line for kind in line.kind)
+    kept = any(e.outcome == "kept" and e.event for e in pack.example)
+    return [] if kept or only_noise else [Issue(pack.name, "example", "no example shows a kept line with its event")]

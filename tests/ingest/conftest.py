@@ -1,0 +1,92 @@
+"""A real centre in this process: SQLite, chDB, its own keys, all in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import django
+import pytest
+from django.conf import settings
+
+if not settings.configured and "CYBERALARM_CENTRAL_CONFIG" not in os.environ:
+    _FOLDER = Path(tempfile.mkdtemp(prefix="cyberalarm-tests-"))
+    (_FOLDER / "central.toml").write_text('data = "data"\n')
+    os.environ["CYBERALARM_CENTRAL_CONFIG"] = str(_FOLDER / "central.toml")
+    import atexit
+
+    atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cyberalarm.central.settings")
+django.setup()
+
+from django.core.management import call_command  # noqa: E402
+
+from cyberalarm.central.accounts.models import Role, User  # noqa: E402
+from cyberalarm.central.enrolment import services as enrolment  # noqa: E402
+from cyberalarm.central.events.store import EventStore  # noqa: E402
+from cyberalarm.central.ingest import services as ingest  # noqa: E402
+from cyberalarm.central.members.models import Member, Site  # noqa: E402
+from cyberalarm.envelope.documents import Enrolment  # noqa: E402
+from cyberalarm.envelope.keys import SigningKey  # noqa: E402
+from cyberalarm.envelope.requests import EnrolmentRequest  # noqa: E402
+
+from ingest_sender import Sender  # noqa: E402  isort: skip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture(scope="module")
+def database() -> None:
+    call_command("migrate", verbosity=0)
+
+
+@pytest.fixture(scope="module")
+def store(database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
+    opened = EventStore.open(tmp_path_factory.mktemp("events"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def receiving(store: EventStore) -> Iterator[ingest.Ingest]:
+    yield ingest.start(settings.CONFIG, store)
+    ingest.stop()
+
+
+@pytest.fixture
+def operator(database: None) -> Iterator[User]:
+    found, _ = User.objects.get_or_create(
+        email="operator@example.org",
+        defaults={"name": "Operator", "role": Role.OPERATOR, "scope_level": "national"},
+    )
+    yield found
+    found.delete()
+
+
+@pytest.fixture
+def site(database: None) -> Iterator[Site]:
+    member = Member.objects.create(
+        name="Example School", kind=Member.Kind.SCHOOL, force="kent", status=Member.Status.APPROVED
+    )
+    yield Site.objects.create(member=member, name="Main")
+    member.delete()
+
+
+@pytest.fixture
+def new_sender(operator: User, site: Site) -> Callable[[], Sender]:
+    def make() -> Sender:
+        _, token = enrolment.provision(site, "Collector", operator)
+        key = SigningKey.generate()
+        request = EnrolmentRequest.new(token, key, "0.1.0", "linux")
+        return Sender(Enrolment.read(enrolment.enrol(request)), key)
+
+    return make
+
+
+@pytest.fixture
+def sender(new_sender: Callable[[], Sender]) -> Sender:
+    return new_sender()

@@ -1,0 +1,1 @@
+"""The lab: what it writes, that it is true, and that it arrives."""

@@ -1,0 +1,82 @@
+"""A real centre's reports in this process: SQLite and chDB, every test's relational rows rolled back.
+
+The event store is shared by the tests of a module, so each test has members and a week of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator  # noqa: TC003
+from datetime import date, timedelta
+from pathlib import Path
+
+import django
+import pytest
+from django.conf import settings
+
+if not settings.configured and "CYBERALARM_CENTRAL_CONFIG" not in os.environ:
+    _FOLDER = Path(tempfile.mkdtemp(prefix="cyberalarm-report-tests-"))
+    (_FOLDER / "central.toml").write_text('data = "data"\n')
+    os.environ["CYBERALARM_CENTRAL_CONFIG"] = str(_FOLDER / "central.toml")
+    atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cyberalarm.central.settings")
+django.setup()
+
+from django.core.management import call_command  # noqa: E402
+from django.db import transaction  # noqa: E402
+
+from cyberalarm.central.events.store import EventStore  # noqa: E402
+from cyberalarm.central.members.models import Collector, Member, Site  # noqa: E402
+from cyberalarm.central.reports.period import Period  # noqa: E402
+
+# Far from the numbers that other tests' members get.
+_NUMBERS = itertools.count(700_000)
+_WEEKS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def migrated() -> None:
+    call_command("migrate", verbosity=0)
+
+
+@pytest.fixture
+def database(migrated: None) -> Iterator[None]:
+    """A transaction around the test that is always rolled back."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
+    opened = EventStore.open(tmp_path_factory.mktemp("report-events"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def period() -> Period:
+    """A week that no other test of this process uses; weeks lie six apart, beyond any history."""
+    return Period.ending(date(2010, 1, 10) + timedelta(weeks=6 * next(_WEEKS)))
+
+
+@pytest.fixture
+def make_collector(database: None) -> Callable[..., Collector]:
+    """A collector of a new member, or of the member given."""
+
+    def make(
+        name: str = "Hawthorn Vale Schools Trust", force: str = "kent", member: Member | None = None
+    ) -> Collector:
+        owner = member or Member.objects.create(
+            pk=next(_NUMBERS), name=name, kind=Member.Kind.SCHOOL, force=force, status=Member.Status.APPROVED
+        )
+        site, _ = Site.objects.get_or_create(member=owner, name="Main site")
+        return Collector.objects.create(
+            pk=next(_NUMBERS), site=site, name="Server room", status=Collector.Status.ENROLLED
+        )
+
+    return make

@@ -1,0 +1,183 @@
+"""Writes the published test vectors beside this file: python tests/vectors/generate.py
+
+All keys are fixed (SHA-256 of a label), so that anybody can follow; they protect nothing. HPKE draws fresh
+randomness for every envelope, so a new run gives other envelopes of equal standing: run this when the format
+changes, not otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from cyberalarm.central.events.arrow import table_of
+from cyberalarm.core.outcome import Ledger, Outcome
+from cyberalarm.envelope import canonical, payload, receipts, sealing
+from cyberalarm.envelope.documents import Enrolment, Status
+from cyberalarm.envelope.keys import AnalysisKey, SigningKey, Suite
+from cyberalarm.envelope.receipts import Receipt
+from cyberalarm.envelope.requests import sign_request
+from cyberalarm.envelope.sealing import Header
+from cyberalarm.envelope.tokens import RegistrationToken
+
+HERE = Path(__file__).parent
+COLLECTOR = "c-vect0rs"
+SEALED = 1_767_225_600_000  # 2026-01-01 in ms UTC
+SIGNED = b"CyberAlarm envelope v1\0"
+
+
+def fixed(label: str, length: int = 32) -> bytes:
+    return hashlib.shake_256(b"CyberAlarm test vectors: " + label.encode()).digest(length)
+
+
+def ledgers() -> dict[str, Ledger]:
+    made = Ledger()
+    counts = {Outcome.KEPT: 3, Outcome.ROUTINE: 40, Outcome.NOISE: 2}
+    made.add(counts.get(outcome, 0) for outcome in Outcome)
+    return {"d1": made}
+
+
+def events() -> bytes:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    row = {
+        "time": at, "sensor": "firewall", "product": "linux-netfilter", "device": "d1",
+        "action": "blocked", "direction": "inbound", "src_ip": "198.51.100.23", "dst_ip": "203.0.113.7",
+        "dst_port": 22, "protocol": 6,
+    }  # fmt: skip
+    table = table_of([{**row, "count": 2}, {**row, "src_ip": "2001:db8::23", "dst_port": 3389}])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as out:
+        out.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def with_header(envelope: bytes, header: bytes, by: SigningKey) -> bytes:
+    """The same ciphertext under another header, signed by the collector itself."""
+    length = int.from_bytes(envelope[4:8])
+    body = envelope[:4] + len(header).to_bytes(4) + header + envelope[8 + length : -64]
+    return body + by.sign(SIGNED + body)
+
+
+def refused(good: bytes, by: SigningKey, other: SigningKey) -> list[dict[str, str]]:
+    length = int.from_bytes(good[4:8])
+    header = good[8 : 8 + length]
+    middle = 8 + length + 4 + 60
+    flipped = bytearray(good)
+    flipped[middle] ^= 1
+    lower = header.replace(b'"lines":45', b'"lines":44')
+    spaced = header.replace(b",", b", ")
+
+    def renamed(name: str, value: str | int) -> bytes:
+        return with_header(good, _replaced(header, name, value), by)
+
+    cases = [
+        ("empty", b"", "envelope-malformed"),
+        ("cut off", good[:-1], "envelope-malformed"),
+        ("followed by a byte", good + b"\0", "envelope-malformed"),
+        ("another magic", b"CAE2" + good[4:], "envelope-malformed"),
+        ("a bit of the ciphertext changed", bytes(flipped), "envelope-signature"),
+        ("a header field changed", good.replace(b'"lines":45', b'"lines":44'), "envelope-signature"),
+        ("signed by another collector", good[:-64] + other.sign(SIGNED + good[:-64]), "envelope-signature"),
+        ("another header, signed again", with_header(good, lower, by), "envelope-unopenable"),
+        ("another key, signed again", renamed("key", "0" * 16), "envelope-key-unknown"),
+        ("version 2, signed", renamed("version", 2), "envelope-version"),
+        ("an unknown suite, signed", renamed("suite", "rot13"), "envelope-suite"),
+        ("spaces in the header, signed", with_header(good, spaced, by), "envelope-malformed"),
+        ("a first envelope that follows one", renamed("previous", "a" * 64), "envelope-malformed"),
+    ]  # fmt: skip
+    return [{"what": what, "code": code, "envelope": envelope.hex()} for what, envelope, code in cases]
+
+
+def _replaced(header: bytes, name: str, value: str | int) -> bytes:
+    content = json.loads(header)
+    content[name] = value
+    return canonical.encode(content)
+
+
+def suite_vector(suite: Suite) -> dict[str, object]:
+    by, other = SigningKey(fixed("collector")), SigningKey(fixed("another collector"))
+    private = fixed(f"analysis {suite}", 32 if suite is Suite.CLASSIC else 96)
+    to = AnalysisKey(suite, private).public
+    content = payload.pack(ledgers(), events())
+    previous, envelopes = sealing.FIRST_PREVIOUS, []
+    for sequence in (1, 2):
+        envelope = sealing.seal(content, Header(COLLECTOR, sequence, previous, SEALED, 2, 45), to, by)
+        previous = sealing.digest(envelope)
+        length = int.from_bytes(envelope[4:8])
+        header = json.loads(envelope[8 : 8 + length])
+        envelopes.append({"header": header, "envelope": envelope.hex(), "digest": previous})
+    return {
+        "suite": suite,
+        "collector": {"private": fixed("collector").hex(), "public": by.public.hex()},
+        "centre": {
+            "analysis_private": private.hex(),
+            "analysis_public": to.raw.hex(),
+            "analysis_public_text": to.to_text(),
+            "key_id": to.key_id,
+        },
+        "payload": {
+            "bytes": content.hex(),
+            "ledgers": {device: ledger.to_json() for device, ledger in ledgers().items()},
+            "arrow": payload.unpack(content)[1].hex(),
+        },
+        "envelopes": envelopes,
+        "refused": refused(bytes.fromhex(str(envelopes[0]["envelope"])), by, other),
+    }
+
+
+def documents_vector() -> dict[str, object]:
+    centre, by = SigningKey(fixed("receipts")), SigningKey(fixed("collector"))
+    key = AnalysisKey(Suite.CLASSIC, fixed("analysis x25519")).public
+    first = sealing.FIRST_PREVIOUS
+    receipt = receipts.issue(Receipt("ab" * 32, COLLECTOR, 1, 2, SEALED), centre).decode()
+    enrolment = Enrolment(COLLECTOR, "https://centre.example.org", centre.public, (key,), 1, first, SEALED)
+    status = Status(COLLECTOR, "0.1.0", (), "0.1.0", False, SEALED, 1, first, (key,))
+    token = RegistrationToken("https://centre.example.org", "cd" * 32, COLLECTOR, fixed("token", 24))
+    headers = sign_request(by, COLLECTOR, "GET", "/api/collector/v1/status", b"", SEALED)
+    listed = [
+        ("receipt", receipt, ""),
+        ("receipt", receipt.replace('"rows":2', '"rows":3'), "signature-refused"),
+        ("receipt", receipt.replace(":", ": "), "document-malformed"),
+        ("status", receipt, "document-malformed"),
+        ("status", receipt.replace('"kind":"receipt"', '"kind":"status"'), "signature-refused"),
+        ("enrolment", enrolment.sign(centre).decode(), ""),
+        ("status", status.sign(centre).decode(), ""),
+    ]
+    return {
+        "receipt_key": centre.public.hex(),
+        "collector_key": by.public.hex(),
+        "documents": [{"kind": kind, "text": text, "code": code} for kind, text, code in listed],
+        "request": {
+            "method": "GET",
+            "path": "/api/collector/v1/status",
+            "body": "",
+            "collector": COLLECTOR,
+            "time": SEALED,
+            "signature": headers["CyberAlarm-Signature"],
+        },
+        "token": {
+            "text": token.to_text(),
+            "content": {
+                "centre": token.centre,
+                "collector": token.collector,
+                "pin": token.pin,
+                "secret": canonical.base64_text(token.secret),
+            },
+            "secret_hash": token.secret_hash,
+        },
+    }
+
+
+def main() -> None:
+    vectors = {f"envelope-{suite}": suite_vector(suite) for suite in Suite}
+    vectors["documents"] = documents_vector()
+    for name, vector in vectors.items():
+        (HERE / f"{name}.json").write_text(json.dumps(vector, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+// Checks every published vector, written from docs/envelope.md alone: node verify.mjs FOLDER
+// Prints one JSON object; ends with 1 when anything differs from what a vector says.
+import { createHash, createPublicKey, verify as check } from "node:crypto";
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import * as hpke from "./hpke.mjs";
+
+const SUITES = ["mlkem768-x25519", "x25519"];
+const KEYS = ["collector", "events", "key", "lines", "previous", "sealed", "sequence", "suite", "version"];
+const hex = (text) => Buffer.from(text, "hex");
+const sha256 = (...parts) => parts.reduce((h, part) => h.update(part), createHash("sha256")).digest("hex");
+
+class Refused extends Error {
+  constructor(code) { super(code); this.code = code; }
+}
+const need = (condition, code) => { if (!condition) throw new Refused(code); };
+
+function signed(publicKey, message, signature) {
+  const key = createPublicKey({
+    key: Buffer.concat([Buffer.from("302a300506032b6570032100", "hex"), publicKey]), format: "der", type: "spki",
+  });
+  return check(null, message, key, signature);
+}
+
+function canonical(value) {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  const members = Object.keys(value).sort().map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`);
+  return `{${members.join(",")}}`;
+}
+
+function headerOf(raw) {
+  let header;
+  try { header = JSON.parse(raw.toString("latin1")); } catch { throw new Refused("envelope-malformed"); }
+  need(header !== null && typeof header === "object" && !Array.isArray(header), "envelope-malformed");
+  need(canonical(header) === raw.toString("latin1"), "envelope-malformed");
+  need(Number.isInteger(header.version), "envelope-malformed");
+  need(header.version === 1, "envelope-version");
+  need(Object.keys(header).sort().join() === KEYS.join(), "envelope-malformed");
+  need(SUITES.includes(header.suite), "envelope-suite");
+  need(["events", "lines", "sealed", "sequence"].every((n) => Number.isInteger(header[n]) && header[n] >= 0), "envelope-malformed");
+  need(/^[0-9a-f]{64}$/.test(header.previous) && /^[0-9a-f]{16}$/.test(header.key), "envelope-malformed");
+  need(/^[a-z0-9-]{3,16}$/.test(header.collector) && header.sequence >= 1, "envelope-malformed");
+  need((header.sequence === 1) === (header.previous === "0".repeat(64)), "envelope-malformed");
+  return header;
+}
+
+function field(envelope, at, most) {
+  need(at + 4 <= envelope.length, "envelope-malformed");
+  const length = envelope.readUInt32BE(at);
+  need(length <= most && at + 4 + length <= envelope.length, "envelope-malformed");
+  return [envelope.subarray(at + 4, at + 4 + length), at + 4 + length];
+}
+
+function openEnvelope(envelope, vector) {
+  need(envelope.subarray(0, 4).toString("latin1") === "CAE1", "envelope-malformed");
+  const [rawHeader, afterHeader] = field(envelope, 4, 1024);
+  const header = headerOf(rawHeader);
+  const [ciphertext, end] = field(envelope, afterHeader, 2 ** 26);
+  need(envelope.length - end === 64, "envelope-malformed");
+  const message = Buffer.concat([Buffer.from("CyberAlarm envelope v1\0"), envelope.subarray(0, end)]);
+  need(signed(hex(vector.collector.public), message, envelope.subarray(end)), "envelope-signature");
+  need(header.key === vector.centre.key_id, "envelope-key-unknown");
+  need(header.suite === vector.suite, "envelope-suite");
+  const info = Buffer.concat([Buffer.from("CyberAlarm sealing v1\0"), rawHeader]);
+  try {
+    return { header, payload: hpke.open(header.suite, ciphertext, hex(vector.centre.analysis_private), info) };
+  } catch { throw new Refused("envelope-unopenable"); }
+}
+
+function codeOf(action) {
+  try { action(); } catch (error) {
+    if (error instanceof Refused) return error.code;
+    throw error;
+  }
+  return "";
+}
+
+function readDocument(kind, text, publicKey) {
+  const { signature, ...content } = JSON.parse(text);
+  need(canonical({ ...content, signature }) === text && content.kind === kind, "document-malformed");
+  const message = Buffer.concat([Buffer.from(`CyberAlarm ${kind} v1\0`), Buffer.from(canonical(content))]);
+  need(signed(hex(publicKey), message, Buffer.from(signature, "base64url")), "signature-refused");
+  return content;
+}
+
+const differences = [];
+let checked = 0;
+function same(what, found, wanted) {
+  checked += 1;
+  if (canonical(found) !== canonical(wanted)) differences.push({ what, found, wanted });
+}
+
+function checkSuite(name, vector) {
+  const secret = hex(vector.centre.analysis_private);
+  const own = hpke.publicKey(vector.suite, secret);
+  same(`${name} public key`, own.toString("hex"), vector.centre.analysis_public);
+  same(`${name} key id`, sha256(Buffer.from(`CyberAlarm key v1\0${vector.suite}\0`), own).slice(0, 16), vector.centre.key_id);
+  for (const one of vector.envelopes) {
+    const envelope = hex(one.envelope);
+    const { header, payload } = openEnvelope(envelope, vector);
+    same(`${name} header`, header, one.header);
+    same(`${name} payload`, payload.toString("hex"), vector.payload.bytes);
+    same(`${name} digest`, sha256(envelope), one.digest);
+    const [ledgers, at] = field(payload, 4, 2 ** 26);
+    same(`${name} ledgers`, JSON.parse(ledgers.toString()), vector.payload.ledgers);
+    same(`${name} events`, field(payload, at, 2 ** 26)[0].toString("hex"), vector.payload.arrow);
+  }
+  for (const one of vector.refused) {
+    same(`${name} ${one.what}`, codeOf(() => openEnvelope(hex(one.envelope), vector)), one.code);
+  }
+}
+
+function checkDocuments(name, vector) {
+  for (const one of vector.documents) {
+    same(`${name} ${one.kind}`, codeOf(() => readDocument(one.kind, one.text, vector.receipt_key)), one.code);
+  }
+  const request = vector.request;
+  const message = canonical({
+    body: sha256(Buffer.from(request.body)), collector: request.collector, method: request.method,
+    path: request.path, time: request.time,
+  });
+  const prefix = Buffer.from("CyberAlarm request v1\0");
+  const good = signed(hex(vector.collector_key), Buffer.concat([prefix, Buffer.from(message)]), Buffer.from(request.signature, "base64url"));
+  same(`${name} request`, good, true);
+  const [start, body, checksum] = vector.token.text.split(".");
+  same(`${name} token checksum`, sha256(Buffer.from(`${start}.${body}`)).slice(0, 8), checksum);
+  const token = JSON.parse(Buffer.from(body, "base64url").toString());
+  same(`${name} token`, token, vector.token.content);
+  const secret = Buffer.from(token.secret, "base64url");
+  same(`${name} token hash`, sha256(Buffer.from("CyberAlarm token v1\0"), secret), vector.token.secret_hash);
+}
+
+const folder = process.argv[2];
+for (const file of readdirSync(folder).filter((f) => f.endsWith(".json")).sort()) {
+  const vector = JSON.parse(readFileSync(join(folder, file), "utf8"));
+  if (vector.suite) checkSuite(file, vector);
+  else checkDocuments(file, vector);
+}
+console.log(JSON.stringify({ checked, differences }));
+process.exit(differences.length || !checked ? 1 : 0);
