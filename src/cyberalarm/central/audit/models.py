@@ -1,0 +1,73 @@
+"""One row per privileged act.
+
+Invariants: rows are only ever added; `sequence` counts from 1 without a gap; `digest` covers the rest of the
+row and the digest before it. The ORM refuses to change or remove a row, and so do triggers in the database
+(see the migrations). People appear by number, never by name or address, so that erasing a person leaves the
+chain whole.
+"""
+
+from __future__ import annotations
+
+from typing import Never
+
+from django.db import models
+
+from cyberalarm.central.accounts.models import Role
+from cyberalarm.central.audit.errors import AppendOnlyError
+
+
+class Action(models.TextChoices):
+    SIGNED_IN = "signed-in", "Police person signed in"
+    APPROVED = "member-approved", "Approved a member"
+    DECLINED = "member-declined", "Declined a member"
+    PROVISIONED = "collector-provisioned", "Provisioned a collector"
+    TOKEN_RENEWED = "token-renewed", "Renewed a registration token"
+    REPORT_DOWNLOADED = "report-downloaded", "Downloaded a report"
+    MEMBER_VIEWED = "member-viewed", "Looked at a member's data"
+
+
+def _refuse(*_: object, **__: object) -> Never:
+    raise AppendOnlyError(
+        "The audit record can only be added to.", next_step="Add a row by audit.services.record."
+    )
+
+
+class _AppendOnly(models.QuerySet["Entry"]):
+    update = _refuse
+    delete = _refuse
+    bulk_create = _refuse
+    bulk_update = _refuse
+    update_or_create = _refuse
+
+
+class Entry(models.Model):
+    """A privileged act. Made by `audit.services.record` only."""
+
+    sequence = models.BigIntegerField(primary_key=True)
+    at = models.DateTimeField()
+    actor = models.BigIntegerField()  # number of the person; not a foreign key, since people may be erased
+    actor_role = models.CharField(max_length=16)
+    action = models.CharField(max_length=32, choices=Action.choices)
+    subject = models.CharField(max_length=64, blank=True)  # such as member:m-… or collector:c-…
+    previous = models.CharField(max_length=64)
+    digest = models.CharField(max_length=64, unique=True)
+
+    objects = _AppendOnly.as_manager()
+
+    class Meta:
+        ordering = ("-sequence",)
+
+    def __str__(self) -> str:
+        return f"{self.sequence} {self.action} {self.subject}"
+
+    @property
+    def role_name(self) -> str:
+        """The role that the person had at that moment."""
+        return str(Role(self.actor_role).label)
+
+    save = _refuse
+    delete = _refuse
+
+    def _insert_once(self) -> None:
+        """Write the row; used by `audit.services` alone."""
+        models.Model.save(self, force_insert=True)

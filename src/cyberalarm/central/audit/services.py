@@ -1,0 +1,78 @@
+"""Adding to the record of privileged acts, and checking that nobody rewrote it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.utils import timezone
+
+from cyberalarm.central.audit.errors import ChainBrokenError
+from cyberalarm.central.audit.models import Action, Entry
+
+if TYPE_CHECKING:
+    from cyberalarm.central.accounts.models import User
+
+FIRST_PREVIOUS = "0" * 64
+
+
+def digest(entry: Entry) -> str:
+    """SHA-256 over all columns but the digest itself, as canonical JSON."""
+    table = {
+        "sequence": entry.sequence,
+        "at": _text(entry.at),
+        "actor": entry.actor,
+        "actor_role": entry.actor_role,
+        "action": str(entry.action),
+        "subject": entry.subject,
+        "previous": entry.previous,
+    }
+    return hashlib.sha256(
+        json.dumps(table, sort_keys=True, separators=(",", ":")).encode("ascii")
+    ).hexdigest()
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def record(actor: User, action: Action, subject: str = "") -> Entry:
+    """Add one row. Call it inside the transaction of the act, so that both happen or neither.
+
+    Writers are serial: SQLite's immediate transactions allow one at a time, and `sequence` being the key
+    makes the loser of any other race fail rather than fork the chain.
+    """
+    with transaction.atomic():
+        last = Entry.objects.order_by("-sequence").first()
+        entry = Entry(
+            sequence=last.sequence + 1 if last else 1,
+            at=timezone.now(),
+            actor=actor.pk,
+            actor_role=actor.role,
+            action=action,
+            subject=subject,
+            previous=last.digest if last else FIRST_PREVIOUS,
+        )
+        entry.digest = digest(entry)
+        entry._insert_once()  # noqa: SLF001
+    return entry
+
+
+def verify_chain() -> int:
+    """Check every row against the one before; give the number of rows.
+
+    Raises ChainBrokenError at the first row that was changed, removed or put in. Rows cut off at the end
+    cannot be noticed from inside: keep the newest digest elsewhere to notice that too.
+    """
+    previous, expected = FIRST_PREVIOUS, 1
+    for entry in Entry.objects.order_by("sequence").iterator(chunk_size=1000):
+        if entry.sequence != expected or entry.previous != previous or entry.digest != digest(entry):
+            raise ChainBrokenError(
+                f"The audit record is broken at row {entry.sequence} (expected row {expected}).",
+                next_step="Keep the database as it is and compare it with the last backup.",
+            )
+        previous, expected = entry.digest, expected + 1
+    return expected - 1

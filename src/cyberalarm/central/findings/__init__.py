@@ -1,0 +1,1 @@
+"""Detection rules as data, the runner that applies them, and what they found."""

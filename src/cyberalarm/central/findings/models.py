@@ -1,0 +1,133 @@
+"""Findings: what a detection rule saw, once per episode.
+
+Invariant: one row per rule, member (none for a rule over the network), group key and day on which the episode
+began. An episode ends when a rule has been silent for a day; see `episodes`. Rows are written by
+`services.run` alone, except for `status`, which people change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models import Q
+
+from cyberalarm.central.members.models import Member
+from cyberalarm.core.places import Level, regions
+
+from .evidence import Evidence
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from cyberalarm.core.places import Scope
+
+
+class FindingQuerySet(models.QuerySet["Finding"]):
+    """Findings limited to what a scope may see."""
+
+    def within(self, scope: Scope) -> FindingQuerySet:
+        """Members' findings in scope. Findings over the whole network are for the national scope only."""
+        match scope.level:
+            case Level.MEMBER:
+                return self.filter(member=scope.member)
+            case Level.FORCE:
+                return self.filter(member__force=scope.code)
+            case Level.REGION:
+                return self.filter(member__force__in=[f.code for f in regions()[scope.code].forces])
+            case Level.NATIONAL:
+                return self.all()
+
+    def open(self) -> FindingQuerySet:
+        """Findings that nobody has closed."""
+        return self.exclude(status=Finding.Status.CLOSED)
+
+    def seen_between(self, start: datetime, end: datetime) -> FindingQuerySet:
+        """Findings whose activity touches [start, end)."""
+        return self.filter(first_seen__lt=end, last_seen__gte=start)
+
+
+class Finding(models.Model):
+    """One episode of something that a rule describes."""
+
+    class Severity(models.IntegerChoices):
+        LOW = 1, "Low"
+        MEDIUM = 2, "Medium"
+        HIGH = 3, "High"
+        CRITICAL = 4, "Critical"
+
+    class Status(models.TextChoices):
+        OPEN = "open", "Open"
+        ACKNOWLEDGED = "acknowledged", "Acknowledged"
+        CLOSED = "closed", "Closed"
+
+    class SourceRole(models.TextChoices):
+        ORIGIN = "origin", "Where the activity came from"
+        VICTIM = "victim", "Whom the activity was aimed at, by a forged sender"
+        NONE = "none", "No single source"
+
+    rule = models.CharField(max_length=64, db_index=True)
+    rule_version = models.PositiveIntegerField()
+    member = models.ForeignKey(
+        Member, on_delete=models.CASCADE, null=True, blank=True, related_name="findings"
+    )
+    group_key = models.CharField(max_length=512, blank=True)
+    day = models.DateField()
+    title = models.CharField(max_length=300)
+    what = models.TextField()
+    advice_lines = models.JSONField()
+    severity = models.PositiveSmallIntegerField(choices=Severity.choices)
+    category = models.CharField(max_length=32)
+    technique = models.CharField(max_length=16, blank=True)
+    source = models.GenericIPAddressField(null=True, blank=True)
+    source_role = models.CharField(max_length=8, choices=SourceRole.choices, default=SourceRole.NONE)
+    spoofable = models.BooleanField()
+    first_seen = models.DateTimeField(db_index=True)
+    last_seen = models.DateTimeField(db_index=True)
+    episode_start = models.DateTimeField()
+    episode_end = models.DateTimeField()
+    count = models.PositiveBigIntegerField()
+    evidence = models.JSONField()
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.OPEN, db_index=True)
+    merged_into = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="merged"
+    )
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+
+    objects = FindingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-severity", "-last_seen", "id")
+        constraints = [
+            models.UniqueConstraint(
+                fields=("rule", "member", "group_key", "day"),
+                condition=Q(member__isnull=False),
+                name="finding_once_per_member_episode",
+            ),
+            models.UniqueConstraint(
+                fields=("rule", "group_key", "day"),
+                condition=Q(member__isnull=True),
+                name="finding_once_per_network_episode",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def facts(self) -> Evidence:
+        """The evidence as values."""
+        return Evidence.from_json(self.evidence)
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What to do, in plain words, as the rule said when the finding was last written."""
+        return tuple(str(line) for line in self.advice_lines)
+
+
+class DetectionRun(models.Model):
+    """Up to which moment of storing the rules have looked. One row."""
+
+    name = models.CharField(max_length=32, unique=True)
+    looked_until = models.DateTimeField()

@@ -1,0 +1,1 @@
+"""Scheduled background work inside the serving process."""

@@ -1,0 +1,96 @@
+"""What the scheduled jobs do. Each is safe to run twice and says in words what it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cyberalarm.central.findings import services as findings
+from cyberalarm.central.findings.rule import Kind
+from cyberalarm.central.members.models import Member
+from cyberalarm.core.places import Scope, forces
+
+from .errors import JobFailedError
+from .schedule import Every
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from cyberalarm.central.events.store import EventStore
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to do once in every slot. `run` gets the store and the moment it was started for."""
+
+    name: str
+    every: Every
+    run: Callable[[EventStore, datetime], str]
+
+
+def default_jobs() -> tuple[Job, ...]:
+    """What the centre does by itself."""
+    return (
+        Job("detections", Every.MINUTE, run_detections),
+        Job("trends", Every.HOUR, run_trends),
+        Job("reports", Every.WEEK, make_reports),
+    )
+
+
+def run_detections(store: EventStore, now: datetime) -> str:
+    """Rules over windows of time, on what was stored since the last run."""
+    result = findings.run(store, now, Scope.national(), kinds=(Kind.WINDOW,))
+    return f"{result.created} new findings, {result.updated} continued"
+
+
+def run_trends(store: EventStore, now: datetime) -> str:
+    """Rules that compare a day with the days before; they read weeks of events, so hourly is often enough."""
+    result = findings.run(store, now, Scope.national(), kinds=(Kind.RISING,))
+    return f"{result.created} new findings, {result.updated} continued"
+
+
+def make_reports(store: EventStore, now: datetime) -> str:
+    """Last week's report for every member, and trend reports for the nation and each place that has members.
+
+    One report that fails does not keep the others; raises JobFailedError at the end, so that it is tried
+    again.
+    """
+    from cyberalarm.central.reports import services as reports
+    from cyberalarm.central.reports.period import Period
+
+    period = Period.last_week(now)
+    members = list(Member.objects.filter(status=Member.Status.APPROVED).order_by("pk"))
+    made = failed = 0
+    waiting = members
+    while waiting:
+        try:
+            for _ in reports.make_member_reports(store, waiting, period, now):
+                waiting, made = waiting[1:], made + 1
+        except Exception as error:
+            log.exception("jobs.report_failed", member=waiting[0].reference, error=type(error).__name__)
+            waiting, failed = waiting[1:], failed + 1
+    for scope in _scopes(members):
+        try:
+            reports.make_trend_report(store, scope, period, now)
+            made += 1
+        except Exception as error:
+            log.exception("jobs.report_failed", scope=scope.name, error=type(error).__name__)
+            failed += 1
+    if failed:
+        raise JobFailedError(f"{failed} of {made + failed} reports could not be made.")
+    return f"{made} reports"
+
+
+def _scopes(members: list[Member]) -> list[Scope]:
+    codes = {member.force for member in members if member.force in forces()}
+    regions = {forces()[code].region for code in codes}
+    return [
+        Scope.national(),
+        *(Scope.of_region(code) for code in sorted(regions)),
+        *(Scope.of_force(code) for code in sorted(codes)),
+    ]

@@ -1,0 +1,1 @@
+"""Django template tags with which the library pages wear the site's layout."""

@@ -1,0 +1,84 @@
+"""The record of privileged acts can only grow, and notices when somebody rewrites it."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from cyberalarm.central.audit.errors import AppendOnlyError, ChainBrokenError
+from cyberalarm.central.audit.models import Action, Entry
+from cyberalarm.central.audit.services import FIRST_PREVIOUS, digest, record, verify_chain
+
+if TYPE_CHECKING:
+    from cyberalarm.central.accounts.models import User
+
+_TRIGGERS = ("audit_entry_no_update", "audit_entry_no_delete")
+
+
+@pytest.fixture
+def rows(officer: User) -> list[Entry]:
+    return [record(officer, action, f"member:m-{at}") for at, action in enumerate(Action)]
+
+
+def test_rows_are_chained(rows: list[Entry]) -> None:
+    for before, after in itertools.pairwise(rows):
+        assert after.previous == before.digest
+        assert after.sequence == before.sequence + 1
+    first = Entry.objects.order_by("sequence")[0]
+    assert (first.sequence, first.previous) == (1, FIRST_PREVIOUS)
+    assert verify_chain() == Entry.objects.count() >= len(rows)
+
+
+def test_a_row_read_back_has_the_digest_it_was_given(rows: list[Entry]) -> None:
+    for row in rows:
+        assert digest(Entry.objects.get(pk=row.pk)) == row.digest
+
+
+def test_the_orm_refuses(rows: list[Entry]) -> None:
+    row = Entry.objects.get(pk=rows[0].pk)
+    row.subject = "member:other"
+    for act in (
+        row.save,
+        row.delete,
+        Entry.objects.all().delete,
+        lambda: Entry.objects.all().update(subject="x"),
+        lambda: Entry.objects.bulk_create([row]),
+        lambda: Entry.objects.bulk_update([row], ["subject"]),
+        lambda: Entry.objects.create(sequence=99),
+    ):
+        with pytest.raises(AppendOnlyError):
+            act()
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit_entry SET subject = 'x'", "DELETE FROM audit_entry"])
+def test_the_database_refuses(rows: list[Entry], statement: str) -> None:
+    with (
+        pytest.raises(DatabaseError, match="append-only"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement)
+    assert verify_chain() >= len(rows)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_entry SET subject = 'member:other' WHERE sequence = %s",
+        "UPDATE audit_entry SET actor = actor + 1 WHERE sequence = %s",
+        "UPDATE audit_entry SET at = '2020-01-01 00:00:00' WHERE sequence = %s",
+        "UPDATE audit_entry SET previous = digest WHERE sequence = %s",
+        "DELETE FROM audit_entry WHERE sequence = %s",
+    ],
+)
+def test_rewriting_behind_the_triggers_is_noticed(rows: list[Entry], statement: str) -> None:
+    with connection.cursor() as cursor:
+        for trigger in _TRIGGERS:
+            cursor.execute(f"DROP TRIGGER {trigger}")
+        cursor.execute(statement, [rows[2].sequence])
+    with pytest.raises(ChainBrokenError) as caught:
+        verify_chain()
+    assert str(rows[2].sequence) in str(caught.value) or str(rows[3].sequence) in str(caught.value)
