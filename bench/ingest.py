@@ -36,9 +36,7 @@ def table(rows: int, seed: int) -> pa.Table:
 
     random = np.random.default_rng(seed)
     at = int(time.time() * 1000) - random.integers(0, 3_600_000, rows)
-    one = table_of(
-        [{"time": datetime.now(UTC), "sensor": "firewall", "product": "linux-netfilter", "device": "d1"}]
-    )
+    one = table_of([{"time": datetime.now(UTC), "sensor": "firewall", "product": "linux-netfilter", "device": "d1"}])
     source = np.zeros((rows, 16), np.uint8)
     source[:, 10:12] = 0xFF
     source[:, 12:14] = (198, 18)  # RFC 2544
@@ -49,9 +47,7 @@ def table(rows: int, seed: int) -> pa.Table:
         "count": pa.array(random.geometric(0.7, rows), pa.uint32()),
         "action": pa.array(np.full(rows, 2, np.uint8)),
         "direction": pa.array(np.full(rows, 1, np.uint8)),
-        "src_ip": pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(16), rows, [None, pa.py_buffer(source.tobytes())]
-        ),
+        "src_ip": pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), rows, [None, pa.py_buffer(source.tobytes())]),
         "src_port": pa.array(random.integers(1024, 65535, rows), pa.uint16()),
         "dst_port": pa.array(random.choice([22, 23, 80, 443, 445, 3389, 8080, 5060], rows), pa.uint16()),
         "protocol": pa.array(np.full(rows, 6, np.uint8)),
@@ -86,13 +82,9 @@ def sealed(envelopes: int, rows: int) -> Chains:
             ledger = Ledger()
             ledger.add(kept if outcome is Outcome.KEPT else 0 for outcome in Outcome)
             sink = pa.BufferOutputStream()
-            with pa.ipc.new_stream(
-                sink, events.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")
-            ) as out:
+            with pa.ipc.new_stream(sink, events.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as out:
                 out.write_table(events)
-            header = sealing.Header(
-                collector.reference, sequence, previous, int(time.time() * 1000), rows, kept
-            )
+            header = sealing.Header(collector.reference, sequence, previous, int(time.time() * 1000), rows, kept)
             envelope = sealing.seal(payload.pack({"d1": ledger}, bytes(sink.getvalue())), header, to, key)
             previous = sealing.digest(envelope)
             chain.append(envelope)

@@ -72,19 +72,13 @@ def rows(rng: np.random.Generator, count: int, at: int, of: int) -> pa.Table:
     port = PORTS[np.minimum(rng.zipf(1.6, count) - 1, len(PORTS) - 1)]
     name = [f"ET EXPLOIT example {n} tried" if d else "" for n, d in zip(signature, detected, strict=True)]
     number = [str(2_000_000 + n) if d else "" for n, d in zip(signature, detected, strict=True)]
-    cves = [
-        [f"CVE-2024-{1000 + n}"] if d and n < 60 else [] for n, d in zip(signature, detected, strict=True)
-    ]
+    cves = [[f"CVE-2024-{1000 + n}"] if d and n < 60 else [] for n, d in zip(signature, detected, strict=True)]
     lines = np.minimum(rng.zipf(2.2, count), 500).astype(np.uint32)
-    product = pa.DictionaryArray.from_arrays(
-        pa.array(detected.astype(np.int32)), ["fortinet-fortigate", "suricata"]
-    )
+    product = pa.DictionaryArray.from_arrays(pa.array(detected.astype(np.int32)), ["fortinet-fortigate", "suricata"])
     device = pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), ["d-1"])
     columns = {
         "time": pa.array(when, pa.timestamp("ms", "UTC")),
-        "last": pa.array(
-            when + np.where(lines > 1, rng.integers(0, 60_000, count), 0), pa.timestamp("ms", "UTC")
-        ),
+        "last": pa.array(when + np.where(lines > 1, rng.integers(0, 60_000, count), 0), pa.timestamp("ms", "UTC")),
         "count": pa.array(lines),
         "sensor": pa.array(detected.astype(np.uint8)),
         "product": product,
@@ -171,9 +165,7 @@ def measure(store: EventStore, client: Client, batches: int, batch: int) -> dict
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=3_000_000)
     parser.add_argument("--batch", type=int, default=250_000)
     given = parser.parse_args()

@@ -206,9 +206,7 @@ def test_all_of_a_request_is_signed() -> None:
 
 
 @given(
-    st.dictionaries(
-        st.sampled_from(sorted(sign_request(COLLECTOR, "c-one", "GET", "/", b"", 1))), st.text(max_size=30)
-    )
+    st.dictionaries(st.sampled_from(sorted(sign_request(COLLECTOR, "c-one", "GET", "/", b"", 1))), st.text(max_size=30))
 )
 def test_signed_request_headers_are_total(headers: dict[str, str]) -> None:
     try:

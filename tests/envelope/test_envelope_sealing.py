@@ -135,9 +135,7 @@ def test_canonical_json_is_total(raw: bytes) -> None:
         assert canonical.encode(canonical.decode(raw)) == raw
 
 
-@pytest.mark.parametrize(
-    "raw", [b'{"a":1,"a":1}', b'{"b":1,"a":1}', b"1.0", b"NaN", b'"\\u0041"', b" 1", b"1e3"]
-)
+@pytest.mark.parametrize("raw", [b'{"a":1,"a":1}', b'{"b":1,"a":1}', b"1.0", b"NaN", b'"\\u0041"', b" 1", b"1e3"])
 def test_a_value_has_one_spelling(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         canonical.decode(raw)

@@ -39,9 +39,7 @@ def test_our_code_agrees_with_the_vectors(suite: Suite) -> None:
         opened = sealing.open_sealed(envelope, ring)
         assert opened.hex() == vector["payload"]["bytes"]
         ledgers, arrow = payload.unpack(opened)
-        assert {device: ledger.to_json() for device, ledger in ledgers.items()} == vector["payload"][
-            "ledgers"
-        ]
+        assert {device: ledger.to_json() for device, ledger in ledgers.items()} == vector["payload"]["ledgers"]
         assert arrow.hex() == vector["payload"]["arrow"]
         previous = one["digest"]
         assert sealing.digest(envelope) == previous
@@ -78,9 +76,7 @@ def test_our_code_agrees_with_the_documents() -> None:
     assert token.secret_hash == vector["token"]["secret_hash"]
     assert token.centre == vector["token"]["content"]["centre"]
     request = vector["request"]
-    signed = SignedRequest(
-        request["collector"], request["time"], canonical.base64_bytes(request["signature"])
-    )
+    signed = SignedRequest(request["collector"], request["time"], canonical.base64_bytes(request["signature"]))
     collector = VerifyKey(bytes.fromhex(vector["collector_key"]))
     signed.verify(collector, request["method"], request["path"], request["body"].encode(), request["time"])
 
@@ -127,9 +123,7 @@ def test_the_independent_verifier_can_say_no(verifier: Path, tmp_path: Path, sui
     length = int.from_bytes(good[4:8])
     body = good[: 8 + length] + strange[8 + int.from_bytes(strange[4:8]) : -64]
     forged = body + signer.sign(b"CyberAlarm envelope v1\0" + body)
-    vector["refused"] = [
-        {"what": "sealed to another key", "code": "envelope-signature", "envelope": forged.hex()}
-    ]
+    vector["refused"] = [{"what": "sealed to another key", "code": "envelope-signature", "envelope": forged.hex()}]
     (tmp_path / "vector.json").write_text(json.dumps(vector))
     code, said = verify(verifier, tmp_path)
     assert code == 1

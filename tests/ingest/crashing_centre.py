@@ -51,9 +51,7 @@ def main(folder: Path, step: str, count: int) -> None:
             write_secret(folder / "receipts" / path.stem, receipt)
             return
 
-    waiting = [
-        p for p in sorted((folder / "outbox").iterdir()) if not (folder / "receipts" / p.stem).exists()
-    ]
+    waiting = [p for p in sorted((folder / "outbox").iterdir()) if not (folder / "receipts" / p.stem).exists()]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(deliver, waiting))
     services.stop()

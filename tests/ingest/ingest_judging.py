@@ -30,9 +30,7 @@ def rows(store: EventStore, sender: Sender) -> int:
 
 def trace(store: EventStore, sender: Sender) -> tuple[object, ...]:
     """Everything that an envelope changes."""
-    files = sorted(
-        p.name for p in (settings.CONFIG.data / "envelopes" / sender.enrolment.collector).glob("*")
-    )
+    files = sorted(p.name for p in (settings.CONFIG.data / "envelopes" / sender.enrolment.collector).glob("*"))
     chain = Chain.objects.get(collector__reference=sender.enrolment.collector)
     totals = list(LedgerTotal.objects.filter(collector=pk(sender)).order_by("pk").values_list())
     envelopes = list(Envelope.objects.filter(collector=pk(sender)).order_by("pk").values_list())

@@ -47,9 +47,7 @@ def events(rows: int, count: int = 1, device: str = "d1") -> pa.Table:
 
 def stream(table: pa.Table, compression: str | None = "zstd") -> bytes:
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(
-        sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)
-    ) as writer:
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
         writer.write_table(table)
     return bytes(sink.getvalue())
 

@@ -63,9 +63,7 @@ def drop_last() -> pa.Table:
 def wider_count() -> pa.Table:
     table = events(2)
     at = table.schema.get_field_index("count")
-    return table.set_column(
-        at, pa.field("count", pa.uint64(), nullable=False), table["count"].cast(pa.uint64())
-    )
+    return table.set_column(at, pa.field("count", pa.uint64(), nullable=False), table["count"].cast(pa.uint64()))
 
 
 YEAR_1999 = datetime(1999, 12, 31, tzinfo=UTC)
@@ -101,9 +99,7 @@ def test_events_that_break_the_schema_are_refused(
     assert refused(receiving, store, sender, sender.seal_table(table)) == code
 
 
-def test_a_list_may_promise_that_no_item_is_empty(
-    receiving: Ingest, store: EventStore, sender: Sender
-) -> None:
+def test_a_list_may_promise_that_no_item_is_empty(receiving: Ingest, store: EventStore, sender: Sender) -> None:
     """As the kernel's own streams do."""
     table = with_column("cve", [["CVE-2024-0001"], []])
     at = table.schema.get_field_index("cve")
@@ -120,9 +116,7 @@ def test_text_outside_ascii_is_accepted(receiving: Ingest, store: EventStore, se
 
 def test_too_many_rows_are_refused(receiving: Ingest, store: EventStore, sender: Sender) -> None:
     few = events(1000)
-    table = (
-        pa.concat_tables([few] * (arrow_bounds.MAX_ROWS // 1000 + 1)).unify_dictionaries().combine_chunks()
-    )
+    table = pa.concat_tables([few] * (arrow_bounds.MAX_ROWS // 1000 + 1)).unify_dictionaries().combine_chunks()
     assert refused(receiving, store, sender, sender.seal_table(table)) == "events-too-many"
 
 

@@ -47,9 +47,7 @@ def folder(tmp_path: Path) -> Path:
             " (id, reference, name, kind, force, postcode, website, status, created, decided_by)"
             " values (1, 'm-one', 'One', 'school', 'kent', '', '', 'approved', '2026-01-01', '')"
         )
-        database.execute(
-            "insert into members_site (id, name, created, member_id) values (1, 'Main', '2026-01-01', 1)"
-        )
+        database.execute("insert into members_site (id, name, created, member_id) values (1, 'Main', '2026-01-01', 1)")
         database.execute(
             "insert into members_collector (id, reference, name, status, token_hash, public_key, version,"
             " platform, created, site_id) values"
@@ -58,9 +56,7 @@ def folder(tmp_path: Path) -> Path:
         )
         database.execute("insert into enrolment_chain values (1, 0, ?)", (sealing.FIRST_PREVIOUS,))
     database.close()
-    document = Enrolment(
-        "c-one", config.url, keys.receipts.public, keys.analysis_public, 1, sealing.FIRST_PREVIOUS, 0
-    )
+    document = Enrolment("c-one", config.url, keys.receipts.public, keys.analysis_public, 1, sealing.FIRST_PREVIOUS, 0)
     sender = Sender(document, key)
     (tmp_path / "outbox").mkdir()
     (tmp_path / "receipts").mkdir()
@@ -109,9 +105,7 @@ def test_killed_at_a_step_and_started_again(folder: Path, step: str) -> None:
         receipt = receipts.read((folder / "receipts" / path.stem).read_bytes(), key)
         assert receipt.envelope == sealing.digest(path.read_bytes())
     with sqlite3.connect(folder / "data" / "central.sqlite3") as database:
-        states = database.execute(
-            "select state, count(*), sum(rows) from ingest_envelope group by state"
-        ).fetchall()
+        states = database.execute("select state, count(*), sum(rows) from ingest_envelope group by state").fetchall()
         totals = database.execute("select kept, received from ingest_ledgertotal").fetchall()
         head = database.execute("select sequence, head from enrolment_chain").fetchone()
     database.close()

@@ -135,8 +135,7 @@ def test_refusals_are_problem_documents(client: urllib3.HTTPSConnectionPool, sen
 def test_a_body_too_long_is_refused_before_it_is_read(port: int) -> None:
     with _tls(port) as raw:
         raw.sendall(
-            b"POST /api/collector/v1/envelopes HTTP/1.1\r\nHost: localhost\r\n"
-            b"Content-Length: 99999999999\r\n\r\n"
+            b"POST /api/collector/v1/envelopes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n"
         )
         answer = raw.recv(4096)
     assert b" 413 " in answer.split(b"\r\n")[0]
@@ -148,13 +147,9 @@ def test_a_body_too_long_is_refused_before_it_is_read(port: int) -> None:
     assert b" 413 " in answer.split(b"\r\n")[0]
 
 
-def test_a_cut_connection_leaves_nothing(
-    client: urllib3.HTTPSConnectionPool, port: int, sender: Sender
-) -> None:
+def test_a_cut_connection_leaves_nothing(client: urllib3.HTTPSConnectionPool, port: int, sender: Sender) -> None:
     envelope = sender.seal(500)
-    start = (
-        f"POST {API}envelopes HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(envelope)}\r\n\r\n".encode()
-    )
+    start = f"POST {API}envelopes HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(envelope)}\r\n\r\n".encode()
     for part in (0, 100, len(envelope) // 2, len(envelope) - 1):
         with _tls(port) as raw:
             raw.sendall(start + envelope[:part])

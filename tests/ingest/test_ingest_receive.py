@@ -66,9 +66,7 @@ def test_rows_carry_their_origin(receiving: Ingest, store: EventStore, sender: S
     assert [tuple(r) for r in found] == [(member.pk, pk(sender), 1, "kent", member.region, "d1")]
 
 
-def test_the_same_envelope_again_gives_the_same_receipt(
-    receiving: Ingest, store: EventStore, sender: Sender
-) -> None:
+def test_the_same_envelope_again_gives_the_same_receipt(receiving: Ingest, store: EventStore, sender: Sender) -> None:
     envelope = sender.seal(4)
     first = receiving.receive(envelope)
     before = trace(store, sender)
@@ -127,9 +125,7 @@ def test_envelopes_in_flight_together_keep_their_order(
 
 @bounds(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 10**6), bit=st.integers(0, 7))
-def test_any_flipped_bit_is_refused(
-    receiving: Ingest, store: EventStore, sender: Sender, at: int, bit: int
-) -> None:
+def test_any_flipped_bit_is_refused(receiving: Ingest, store: EventStore, sender: Sender, at: int, bit: int) -> None:
     envelope = bytearray(sender.seal(3))
     envelope[at % len(envelope)] ^= 1 << bit
     code = refused(receiving, store, sender, bytes(envelope))
@@ -172,9 +168,7 @@ def test_another_collectors_key_is_refused(
     assert refused(receiving, store, one, nobody) == "collector-unknown"
 
 
-def test_reordered_and_replayed_envelopes_are_refused(
-    receiving: Ingest, store: EventStore, sender: Sender
-) -> None:
+def test_reordered_and_replayed_envelopes_are_refused(receiving: Ingest, store: EventStore, sender: Sender) -> None:
     first = sender.seal(2)
     other_first = sender.seal(3)
     sender.sent(first)
@@ -208,9 +202,7 @@ def test_an_unknown_centre_key_is_refused(receiving: Ingest, store: EventStore, 
     assert refused(receiving, store, sender, envelope) == "envelope-key-unknown"
 
 
-def test_a_ciphertext_under_another_header_is_refused(
-    receiving: Ingest, store: EventStore, sender: Sender
-) -> None:
+def test_a_ciphertext_under_another_header_is_refused(receiving: Ingest, store: EventStore, sender: Sender) -> None:
     """Signed again by the right collector, but sealed under another header: only `info` can tell."""
     envelope = sender.seal(2)
     changed = envelope.replace(b'"events":2', b'"events":3')
@@ -219,9 +211,7 @@ def test_a_ciphertext_under_another_header_is_refused(
     assert refused(receiving, store, sender, resigned) == "envelope-unopenable"
 
 
-def test_a_header_that_counts_differently_is_refused(
-    receiving: Ingest, store: EventStore, sender: Sender
-) -> None:
+def test_a_header_that_counts_differently_is_refused(receiving: Ingest, store: EventStore, sender: Sender) -> None:
     assert refused(receiving, store, sender, sender.seal(2, events=3)) == "header-mismatch"
     assert refused(receiving, store, sender, sender.seal(2, lines=99)) == "header-mismatch"
 

@@ -34,12 +34,8 @@ def main() -> None:
     config = settings.CONFIG
     call_command("migrate", verbosity=0)
     password = "purple-lantern-marmalade"
-    create_police_user(
-        "officer@essex.example", "Pat Officer", password, Scope.of_force("essex"), Role.PROTECT_OFFICER
-    )
-    create_police_user(
-        "officer@kent.example", "Kim Officer", password, Scope.of_force("kent"), Role.PROTECT_OFFICER
-    )
+    create_police_user("officer@essex.example", "Pat Officer", password, Scope.of_force("essex"), Role.PROTECT_OFFICER)
+    create_police_user("officer@kent.example", "Kim Officer", password, Scope.of_force("kent"), Role.PROTECT_OFFICER)
 
     store = event_store.EventStore.open(config.data / "events")
     event_store.use(store)

@@ -34,9 +34,7 @@ class Centre:
     @property
     def mails(self) -> list[str]:
         """Every mail that the centre has written, oldest first."""
-        files = sorted(
-            (self.folder / "data" / "mail").glob("*.log"), key=lambda path: path.stat().st_mtime_ns
-        )
+        files = sorted((self.folder / "data" / "mail").glob("*.log"), key=lambda path: path.stat().st_mtime_ns)
         return [path.read_text("utf-8") for path in files]
 
 

@@ -116,9 +116,7 @@ def test_a_school_joins_and_its_collector_enrols(people: People, centre: Centre)
     assert b"token-used" in refused.value.read()
 
     owner.reload()
-    expect(
-        owner.get_by_role("heading", name="Your collector: enrolled, nothing received yet")
-    ).to_be_visible()
+    expect(owner.get_by_role("heading", name="Your collector: enrolled, nothing received yet")).to_be_visible()
     owner.get_by_role("link", name="Server room").click()
     expect(owner.get_by_text("No device has sent a line yet")).to_be_visible()
 

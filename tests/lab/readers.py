@@ -85,10 +85,7 @@ def fortigate(line: str) -> Read | None:
 # ── Cisco ASA ───────────────────────────────────────────────────────────────────────────
 
 IP = r"\d{1,3}(?:\.\d{1,3}){3}"
-ASA_HEAD = (
-    PRI
-    + r"(?P<when>[A-Z][a-z]{2} \d\d \d{4} \d\d:\d\d:\d\d) \S+ : %ASA-(?P<sev>\d)-(?P<id>\d{6}): (?P<text>.*)"
-)
+ASA_HEAD = PRI + r"(?P<when>[A-Z][a-z]{2} \d\d \d{4} \d\d:\d\d:\d\d) \S+ : %ASA-(?P<sev>\d)-(?P<id>\d{6}): (?P<text>.*)"
 ENDS = rf"from (?P<s>{IP})/(?P<sp>\d+) to (?P<d>{IP})/(?P<dp>\d+)"
 ASA_DENY = {
     "106023": (
@@ -102,9 +99,7 @@ ASA_DENY = {
         rf"access-list \w+ denied (?P<p>tcp|udp) \w+/(?P<s>{IP})\((?P<sp>\d+)\) -> "
         rf"\w+/(?P<d>{IP})\((?P<dp>\d+)\) hit-cnt 1 first hit .*"
     ),
-    "710003": (
-        rf"(?P<p>TCP) access denied by ACL from (?P<s>{IP})/(?P<sp>\d+) to \w+:(?P<d>{IP})/(?P<dp>\d+)"
-    ),
+    "710003": (rf"(?P<p>TCP) access denied by ACL from (?P<s>{IP})/(?P<sp>\d+) to \w+:(?P<d>{IP})/(?P<dp>\d+)"),
 }
 ASA_BUILT = (
     r"Built (?P<way>inbound|outbound) (?P<p>TCP|UDP) connection \d+ "
@@ -124,9 +119,7 @@ def asa(line: str) -> Read | None:
     when = datetime.strptime(head["when"], "%b %d %Y %H:%M:%S").replace(tzinfo=UTC)
     number, text, time = head["id"], head["text"], int(when.timestamp()) * 1000
     if number == "106023" and text.startswith("Deny icmp"):
-        m = shaped(
-            rf"Deny icmp src \w+:(?P<s>{IP}) dst \w+:(?P<d>{IP}) \(type 8, code 0\) by access-group .*", text
-        )
+        m = shaped(rf"Deny icmp src \w+:(?P<s>{IP}) dst \w+:(?P<d>{IP}) \(type 8, code 0\) by access-group .*", text)
         return Read(time, m["s"], m["d"], protocol=1, allowed=False)
     if number in ASA_DENY:
         m = shaped(ASA_DENY[number], text)
@@ -210,9 +203,7 @@ def suricata(line: str) -> Read | None:
     a = e["alert"]
     cves = tuple(c.replace("_", "-") for c in a["metadata"].get("cve", []))
     ports = e.get("src_port", 0), e.get("dest_port", 0)
-    return Read(
-        time, e["src_ip"], e["dest_ip"], *ports, NUMBERS[e["proto"].lower()], name=a["signature"], cves=cves
-    )
+    return Read(time, e["src_ip"], e["dest_ip"], *ports, NUMBERS[e["proto"].lower()], name=a["signature"], cves=cves)
 
 
 def clamav(line: str) -> Read | None:

@@ -33,9 +33,7 @@ SMALL = 0.02
 def fingerprint(seed: str) -> str:
     digest = hashlib.sha256()
     for line in generate(default_scenario(), seed, UNTIL, days=2, scale=SMALL):
-        digest.update(
-            f"{line.time} {line.device} {line.scripted} {line.outcome} ".encode() + line.line + b"\n"
-        )
+        digest.update(f"{line.time} {line.device} {line.scripted} {line.outcome} ".encode() + line.line + b"\n")
     return digest.hexdigest()
 
 
@@ -51,9 +49,7 @@ def test_another_process_with_another_hash_seed_gives_the_same_bytes() -> None:
         "PYTHONHASHSEED": "4711",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
-    ran = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == fingerprint("a")
 
 
@@ -71,15 +67,11 @@ def test_no_line_holds_a_line_end_and_none_is_longer_than_a_datagram(lines: list
 
 
 def test_a_run_ends_where_its_end_is_truncated() -> None:
-    decided = plan(
-        default_scenario(), "1", datetime(2026, 3, 9, 12, 34, 56, 789, tzinfo=UTC), days=1, scale=0
-    )
+    decided = plan(default_scenario(), "1", datetime(2026, 3, 9, 12, 34, 56, 789, tzinfo=UTC), days=1, scale=0)
     assert decided.window.end == datetime(2026, 3, 9, 12, 34, tzinfo=UTC).timestamp() * 1000
 
 
-@pytest.mark.parametrize(
-    ("days", "scale"), [(0, 1), (0.1, 1), (1e9, 1), (7, -1), (7, 1e9), (float("nan"), 1)]
-)
+@pytest.mark.parametrize(("days", "scale"), [(0, 1), (0.1, 1), (1e9, 1), (7, -1), (7, 1e9), (float("nan"), 1)])
 def test_impossible_lengths_and_scales_are_refused(days: float, scale: float) -> None:
     with pytest.raises(ConfigurationError):
         plan(default_scenario(), "1", UNTIL, days, scale)
@@ -91,9 +83,7 @@ def test_background_follows_the_scale_and_the_script_does_not(lines: list[PlayLi
 
     assert 1.8 < ordinary(0.1) / ordinary(0.05) < 2.2
     scripted = Counter(x.scripted for x in lines if x.scripted)
-    again = Counter(
-        x.scripted for x in generate(default_scenario(), "test", UNTIL, days=7, scale=0) if x.scripted
-    )
+    again = Counter(x.scripted for x in generate(default_scenario(), "test", UNTIL, days=7, scale=0) if x.scripted)
     assert scripted == again
 
 

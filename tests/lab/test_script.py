@@ -61,9 +61,7 @@ def test_the_port_scan_is_one_source_many_ports_in_three_minutes(
     assert not any(r.allowed for r in rows)
 
 
-def test_the_sweep_reaches_every_address_within_five_minutes(
-    week: Plan, seen: dict[str, list[readers.Read]]
-) -> None:
+def test_the_sweep_reaches_every_address_within_five_minutes(week: Plan, seen: dict[str, list[readers.Read]]) -> None:
     rows, e = seen["school-sweep"], episode(week, "school-sweep")
     assert {r.dst for r in rows} == set(e.targets)
     assert len(e.targets) >= 25
@@ -106,9 +104,7 @@ def test_the_reflector_gets_small_requests_in_one_name(seen: dict[str, list[read
     assert all(r.dst_port in amplifier_ports() and r.size < 100 and r.allowed for r in rows)
 
 
-def test_exploit_alerts_name_the_cve_numbers_of_the_truth(
-    week: Plan, seen: dict[str, list[readers.Read]]
-) -> None:
+def test_exploit_alerts_name_the_cve_numbers_of_the_truth(week: Plan, seen: dict[str, list[readers.Read]]) -> None:
     for name in ("business-exploits-suricata", "council-exploits-suricata"):
         named = {cve for r in seen[name] for cve in r.cves}
         assert named == set(episode(week, name).cves)
@@ -159,9 +155,7 @@ def test_hostile_text_stays_text(week: Plan, lines: list[PlayLine]) -> None:
 def test_expected_outcomes_follow_from_the_addresses(week: Plan, lines: list[PlayLine]) -> None:
     """The sieve's rules in a few lines, over what a reader sees, give the outcome that the truth expects."""
     networks = {
-        d.name: [ip_network(n) for n in (*m.internal, *m.public)]
-        for m in week.scenario.members
-        for d in m.devices
+        d.name: [ip_network(n) for n in (*m.internal, *m.public)] for m in week.scenario.members for d in m.devices
     }
     detectors = (Vendor.SURICATA, Vendor.CLAMAV, Vendor.SPAMASSASSIN, Vendor.RSPAMD)
     for line in lines:

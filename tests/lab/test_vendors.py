@@ -88,9 +88,7 @@ def test_a_connection_reads_back(vendor: Vendor, connection: Connection, seed: i
 @pytest.mark.parametrize("vendor", [Vendor.NETFILTER, Vendor.PFSENSE])
 @given(size=st.integers(60, 1500), port=ports)
 def test_the_size_of_a_refused_packet_reads_back(vendor: Vendor, size: int, port: int) -> None:
-    packet = Connection(
-        "198.18.0.1", "203.0.113.9", 53, port, UDP, Way.INBOUND, allowed=False, session=1, sent=size
-    )
+    packet = Connection("198.18.0.1", "203.0.113.9", 53, port, UDP, Way.INBOUND, allowed=False, session=1, sent=size)
     read = readers.READERS[vendor](write(vendor, packet))
     assert read is not None
     assert read.size == size
@@ -115,9 +113,7 @@ def test_asa_names_who_began_an_outbound_connection() -> None:
 
 @given(hostile=text)
 def test_fortigate_quotes_whatever_a_user_calls_himself(hostile: str) -> None:
-    c = Connection(
-        "198.18.0.1", "203.0.113.9", 1, 2, TCP, Way.OUTBOUND, allowed=True, session=1, user=hostile
-    )
+    c = Connection("198.18.0.1", "203.0.113.9", 1, 2, TCP, Way.OUTBOUND, allowed=True, session=1, user=hostile)
     assert readers.fortigate_pairs(write(Vendor.FORTIGATE, c)).get("user", "") == hostile
 
 
@@ -141,9 +137,7 @@ def test_malware_names_read_back_whatever_the_path_holds(modern: bool, path: str
     ("vendor", "spam"), [(v, s) for v in (Vendor.RSPAMD, Vendor.SPAMASSASSIN) for s in (True, False)]
 )
 def test_mail_verdicts_read_back(vendor: Vendor, spam: bool) -> None:
-    mail = Mail(
-        "198.18.4.7", "a@example.net", "b@example.org", "1@example.net", 21.5 if spam else -1.5, spam, 2000
-    )
+    mail = Mail("198.18.4.7", "a@example.net", "b@example.org", "1@example.net", 21.5 if spam else -1.5, spam, 2000)
     read = readers.READERS[vendor](write(vendor, mail))
     assert read is not None
     assert read.name == ("spam" if spam else "clean")

@@ -68,9 +68,7 @@ def period() -> Period:
 def make_collector(database: None) -> Callable[..., Collector]:
     """A collector of a new member, or of the member given."""
 
-    def make(
-        name: str = "Hawthorn Vale Schools Trust", force: str = "kent", member: Member | None = None
-    ) -> Collector:
+    def make(name: str = "Hawthorn Vale Schools Trust", force: str = "kent", member: Member | None = None) -> Collector:
         owner = member or Member.objects.create(
             pk=next(_NUMBERS), name=name, kind=Member.Kind.SCHOOL, force=force, status=Member.Status.APPROVED
         )

@@ -272,8 +272,7 @@ def _sources() -> tuple[Source, ...]:
         ("203.0.113.9", "", Tries(440, 22), 4, ((445, _TCP), (139, _TCP)), 1, "established"),
     )
     many = tuple(
-        (f"198.18.4.{n}", "US", Tries(400 - 9 * n), 2, ((23, _TCP), (8080, _TCP)), 2, "one_way")
-        for n in range(12)
+        (f"198.18.4.{n}", "US", Tries(400 - 9 * n), 2, ((23, _TCP), (8080, _TCP)), 2, "one_way") for n in range(12)
     )
     return tuple(
         Source(
@@ -307,9 +306,7 @@ def _ports() -> tuple[PortTried, ...]:
         (6379, _TCP, Tries(90), 14),
         (9999, _TCP, Tries(12), 3),
     )
-    return tuple(
-        PortTried(PortKey(port, protocol), tries, sources) for port, protocol, tries, sources in rows
-    )
+    return tuple(PortTried(PortKey(port, protocol), tries, sources) for port, protocol, tries, sources in rows)
 
 
 def an_unseen_member(view: View) -> MemberReport:

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 Row = dict[str, FieldValue]
 
 _OUTSIDE = (
-    [f"203.0.113.{n}" for n in range(40)]
-    + [f"198.51.100.{n}" for n in range(10)]
-    + ["2001:db8::51:1", "10.9.8.7", ""]
+    [f"203.0.113.{n}" for n in range(40)] + [f"198.51.100.{n}" for n in range(10)] + ["2001:db8::51:1", "10.9.8.7", ""]
 )
 _OWN = ["192.0.2.10", "192.0.2.11", "2001:db8:aaaa::1", ""]
 _PORTS = [22, 23, 53, 80, 443, 445, 1433, 3389, 8080, 37777, None]

@@ -56,9 +56,7 @@ def from_outside(rows: list[Row]) -> list[Row]:
 
 
 def at_network_devices(rows: list[Row]) -> list[Row]:
-    return [
-        r for r in rows if r["direction"] in {"inbound", "unknown"} and r["sensor"] in {"firewall", "ids"}
-    ]
+    return [r for r in rows if r["direction"] in {"inbound", "unknown"} and r["sensor"] in {"firewall", "ids"}]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -109,9 +107,7 @@ def test_figures_equal_a_straight_count(
     assert {(p.key.port, p.key.protocol): p.tries.total for p in counting.ports()} == dict(tried)
     targets = by([r for r in at_network_devices(rows) if r["dst_ip"]], "dst_ip")
     assert {t.address: t.tries.total for t in counting.targets()} == dict(targets)
-    assert {(k.sensor, k.category): k.tries.total for k in counting.kinds()} == dict(
-        by(rows, "sensor", "category")
-    )
+    assert {(k.sensor, k.category): k.tries.total for k in counting.kinds()} == dict(by(rows, "sensor", "category"))
     assert counting.origins(Places()).total == totals.tries.total
 
     named = defaultdict(int)
@@ -197,9 +193,7 @@ def test_three_forms_say_the_same(
     assert f"{int(sent['received']):,}" in pdf
 
 
-def test_trend_adds_members_up(
-    store: EventStore, period: Period, make_collector: Callable[..., Collector]
-) -> None:
+def test_trend_adds_members_up(store: EventStore, period: Period, make_collector: Callable[..., Collector]) -> None:
     rows: list[Row] = []
     for seed, force in ((21, "kent"), (22, "kent"), (23, "durham")):
         drawn = rows_of(seed, period, 200)

@@ -104,9 +104,7 @@ def test_findings_and_their_advice_are_in_the_report(
         "created": moment,
         "updated": moment,
     }
-    mine = Finding.objects.create(
-        **shared, member=member, title="Guessed <b>passwords</b>", what="It was tried."
-    )
+    mine = Finding.objects.create(**shared, member=member, title="Guessed <b>passwords</b>", what="It was tried.")
     Finding.objects.create(
         **shared, member=make_collector("Other").site.member, title="Of somebody else", what="Not for us."
     )
@@ -117,9 +115,7 @@ def test_findings_and_their_advice_are_in_the_report(
     }
     Finding.objects.create(**old, member=member, group_key="old", title="Long ago", what="Over.")
     page = (
-        make_member_report(store, member, period, period.end)
-        .file(settings.CONFIG.data, Form.HTML)
-        .read_text("utf-8")
+        make_member_report(store, member, period, period.end).file(settings.CONFIG.data, Form.HTML).read_text("utf-8")
     )
     assert "Guessed &lt;b&gt;passwords&lt;/b&gt;" in page
     assert mine.advice
@@ -184,10 +180,7 @@ def test_late_bundles_count_for_the_week_of_their_events(
     assert late.ledger.received == 10
     # A bundle that was sealed within the hour after the week belongs to the next one only.
     envelope(collector, 3, period, days=7.01, kept=1_000)
-    assert (
-        member_coverage(collector.site.member, period, [(collector.pk, 1), (collector.pk, 3)]).ledger.received
-        == 10
-    )
+    assert member_coverage(collector.site.member, period, [(collector.pk, 1), (collector.pk, 3)]).ledger.received == 10
 
 
 def test_trend_has_no_member_scope(store: EventStore, period: Period) -> None:
@@ -195,9 +188,7 @@ def test_trend_has_no_member_scope(store: EventStore, period: Period) -> None:
         make_trend_report(store, Scope.of_member(1), period, period.end)
 
 
-def test_a_quiet_place_gets_no_clean_bill(
-    store: EventStore, period: Period, make_collector: MakeCollector
-) -> None:
+def test_a_quiet_place_gets_no_clean_bill(store: EventStore, period: Period, make_collector: MakeCollector) -> None:
     make_collector()
     report = make_trend_report(store, Scope.of_force("kent"), period, period.end)
     page = report.file(settings.CONFIG.data, Form.HTML).read_text("utf-8")
@@ -225,9 +216,7 @@ def test_who_may_read(store: EventStore, period: Period, make_collector: MakeCol
     elsewhere = next(f.region for f in forces().values() if f.region != region)
     people = {
         "own": create_member_user("own@member.example", "Own", PASSWORD, member),
-        "other": create_member_user(
-            "other@member.example", "Other", PASSWORD, make_collector("Other").site.member
-        ),
+        "other": create_member_user("other@member.example", "Other", PASSWORD, make_collector("Other").site.member),
         "kent": police("kent", Scope.of_force("kent")),
         "durham": police("durham", Scope.of_force("durham")),
         "region": police("region", Scope.of_region(region)),

@@ -191,9 +191,7 @@ def test_every_chart_has_words_and_a_table() -> None:
 
 def test_members_read_of_suspicious_activity_only() -> None:
     for report in (a_member(), *(an_unseen_member(v) for v in (View.NONE, View.NEVER, View.SILENT))):
-        assert not re.search(
-            r"\battack|\bhacker|\bvictim", str(asdict(member_document(report))), re.IGNORECASE
-        )
+        assert not re.search(r"\battack|\bhacker|\bvictim", str(asdict(member_document(report))), re.IGNORECASE)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -216,9 +214,7 @@ def test_hostile_text_stays_text(text: str, tmp_path: Path) -> None:
             table = csv.reader(io.StringIO(archive.read(name).decode("utf-8-sig"), newline=""))
             for row in table:
                 assert not [c for c in row if c.lstrip()[:1] in tuple("=+-@\t\r") and c]
-        rows = list(
-            csv.DictReader(io.StringIO(archive.read("signatures.csv").decode("utf-8-sig"), newline=""))
-        )
+        rows = list(csv.DictReader(io.StringIO(archive.read("signatures.csv").decode("utf-8-sig"), newline="")))
     assert rows[0]["signature"].removeprefix("'") == words.shown(text)
 
 

@@ -28,7 +28,6 @@ from django.core.management import call_command  # noqa: E402
 from django.db import transaction  # noqa: E402
 from django.test import override_settings  # noqa: E402
 from django.utils import timezone  # noqa: E402
-from tests.web.browsing import PASSWORD, Visitor  # noqa: E402
 
 from cyberalarm.central.accounts.models import Role, User  # noqa: E402
 from cyberalarm.central.accounts.services import create_member_user, create_police_user  # noqa: E402
@@ -36,6 +35,7 @@ from cyberalarm.central.events import store as event_store  # noqa: E402
 from cyberalarm.central.events.store import EventStore  # noqa: E402
 from cyberalarm.central.members.models import Member, Site  # noqa: E402
 from cyberalarm.core.places import Scope  # noqa: E402
+from tests.web.browsing import PASSWORD, Visitor  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,9 +85,7 @@ def make_member(database: None) -> Callable[..., Member]:
         name: str = "Hill Street School", force: str = "essex", status: Member.Status = Member.Status.APPROVED
     ) -> Member:
         approved = timezone.now() if status == Member.Status.APPROVED else None
-        return Member.objects.create(
-            name=name, kind=Member.Kind.SCHOOL, force=force, status=status, approved=approved
-        )
+        return Member.objects.create(name=name, kind=Member.Kind.SCHOOL, force=force, status=status, approved=approved)
 
     return make
 

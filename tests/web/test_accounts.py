@@ -7,7 +7,6 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import IntegrityError, transaction
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.web.browsing import PASSWORD
 
 from cyberalarm.central.accounts.errors import AddressTakenError, NobodySignedInError
 from cyberalarm.central.accounts.models import MEMBER_ROLES, Role, User
@@ -23,15 +22,14 @@ from cyberalarm.central.accounts.services import (
 )
 from cyberalarm.central.members.models import Member
 from cyberalarm.core.places import Level, Scope, forces, regions
+from tests.web.browsing import PASSWORD
 
 ESSEX, KENT, CLEVELAND = Scope.of_force("essex"), Scope.of_force("kent"), Scope.of_force("cleveland")
 EASTERN, NORTH_EAST, NATIONAL = Scope.of_region("eastern"), Scope.of_region("north-east"), Scope.national()
 
 
 def police(scope: Scope, role: Role = Role.PROTECT_OFFICER, *, active: bool = True) -> User:
-    return User(
-        pk=7, name="P", role=role, scope_level=str(scope.level), scope_code=scope.code, is_active=active
-    )
+    return User(pk=7, name="P", role=role, scope_level=str(scope.level), scope_code=scope.code, is_active=active)
 
 
 @pytest.mark.parametrize(

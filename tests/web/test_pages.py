@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from tests.web.browsing import PASSWORD, Visitor
 
 from cyberalarm.central.accounts.models import Role, User
 from cyberalarm.central.accounts.services import create_member_user, create_police_user
@@ -21,6 +20,7 @@ from cyberalarm.central.members.models import Collector, Member, Site
 from cyberalarm.core.outcome import OUTCOMES
 from cyberalarm.core.places import Scope
 from cyberalarm.envelope.tokens import RegistrationToken
+from tests.web.browsing import PASSWORD, Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,9 +71,7 @@ def clean_store(store: EventStore, member: Member) -> None:
         store.delete_bundle(collector, 1)
 
 
-def test_hostile_names_are_text_everywhere(
-    events: EventStore, database: None, member: Member, officer: User
-) -> None:
+def test_hostile_names_are_text_everywhere(events: EventStore, database: None, member: Member, officer: User) -> None:
     member.name = HOSTILE
     member.postcode = "<b>x"
     member.save()
@@ -151,10 +149,7 @@ def test_a_token_is_shown_once_and_made_once(owner: User, site: Site) -> None:
     assert token
     collector = Collector.objects.get(site=site)
     assert RegistrationToken.from_text(token[0]).secret_hash == collector.token_hash
-    assert (
-        Entry.objects.filter(action=Action.PROVISIONED, subject=f"collector:{collector.reference}").count()
-        == 1
-    )
+    assert Entry.objects.filter(action=Action.PROVISIONED, subject=f"collector:{collector.reference}").count() == 1
 
     again = browser.post(address, form, follow=True)
     assert "ca1." not in again.content.decode()

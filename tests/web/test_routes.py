@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
-from tests.web.browsing import PASSWORD, Visitor
 
 from cyberalarm.central.accounts.access import PUBLIC_ROUTES, SIGNED_ROUTES
 from cyberalarm.central.ingest import services as ingest
 from cyberalarm.central.site.middleware import POLICY
+from tests.web.browsing import PASSWORD, Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.web.browsing import PASSWORD, Visitor
 
 from cyberalarm.central.accounts.models import Role, User
 from cyberalarm.central.accounts.services import create_member_user, create_police_user
 from cyberalarm.central.audit.models import Action, Entry
 from cyberalarm.central.members.models import Collector, Member, Site
 from cyberalarm.core.places import Scope
+from tests.web.browsing import PASSWORD, Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,9 +77,7 @@ def expected_on_member_page(who: str, page: str) -> int:
 
 @pytest.mark.parametrize("who", PEOPLE)
 @pytest.mark.parametrize("page", MEMBER_PAGES)
-def test_member_pages(
-    events: object, collector: Collector, person: Callable[[str], User], who: str, page: str
-) -> None:
+def test_member_pages(events: object, collector: Collector, person: Callable[[str], User], who: str, page: str) -> None:
     address = page.format(site=collector.site_id, collector=collector.reference)
     assert Visitor(person(who)).get(address).status_code == expected_on_member_page(who, page)
 
@@ -126,9 +124,7 @@ def test_lists_hold_members_in_scope_only(
         ("owner", "/police/overview/force/essex", GONE),
     ],
 )
-def test_overviews(
-    events: object, person: Callable[[str], User], who: str, address: str, expected: int
-) -> None:
+def test_overviews(events: object, person: Callable[[str], User], who: str, address: str, expected: int) -> None:
     assert Visitor(person(who)).get(address).status_code == expected
 
 
@@ -161,9 +157,7 @@ def test_only_operators_read_the_audit(person: Callable[[str], User], who: str) 
     assert Visitor(person(who)).get("/police/audit").status_code == (OK if who == "operator" else GONE)
 
 
-def test_an_owner_cannot_touch_another_members_collector(
-    collector: Collector, person: Callable[[str], User]
-) -> None:
+def test_an_owner_cannot_touch_another_members_collector(collector: Collector, person: Callable[[str], User]) -> None:
     browser = Visitor(person("owner of another"))
     assert browser.post(f"/member/collectors/{collector.reference}/renew").status_code == GONE
     assert browser.post(f"/member/sites/{collector.site_id}/provision", {"name": "x"}).status_code == GONE

@@ -10,13 +10,13 @@ from allauth.account.models import EmailAddress
 from django.core import mail
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.web.browsing import PASSWORD, Visitor
 
 from cyberalarm.central.accounts.models import Role, User
 from cyberalarm.central.members.models import Member
 from cyberalarm.central.site.forms import SignUpForm
 from cyberalarm.central.site.text import plain_line
 from cyberalarm.core.places import forces
+from tests.web.browsing import PASSWORD, Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,9 +53,7 @@ def test_joining_makes_a_waiting_member_whose_owner_must_confirm(visitor: Visito
     assert link
     assert EmailAddress.objects.get(user=owner).verified is False
     visitor.get(link[1])
-    assert EmailAddress.objects.get(user=owner).verified is False, (
-        "a mail scanner that opens the link confirms nothing"
-    )
+    assert EmailAddress.objects.get(user=owner).verified is False, "a mail scanner that opens the link confirms nothing"
     visitor.post(link[1])
     assert EmailAddress.objects.get(user=owner).verified is True
     entered = visitor.post("/account/login/", {"login": owner.email, "password": PASSWORD})
@@ -141,9 +139,7 @@ def test_every_force_can_be_chosen(visitor: Visitor) -> None:
 def test_the_form_is_total_and_its_results_are_plain(organisation: str, postcode: str, website: str) -> None:
     form = SignUpForm({**FILLED, "organisation": organisation, "postcode": postcode, "website": website})
     if form.is_valid():
-        assert form.cleaned_data["website"] == "" or re.fullmatch(
-            r"[a-z0-9.-]+", form.cleaned_data["website"]
-        )
+        assert form.cleaned_data["website"] == "" or re.fullmatch(r"[a-z0-9.-]+", form.cleaned_data["website"])
         assert re.fullmatch(r"[A-Z0-9]+ [A-Z0-9]{3}", form.cleaned_data["postcode"])
         assert not re.search(r"[\x00-\x1f\x7f]", form.cleaned_data["organisation"])
 

@@ -29,9 +29,7 @@ LATER, EARLIER = NOW + timedelta(days=1), NOW - timedelta(seconds=1)
         ("revoked", None, 5, NOW, State.REVOKED),
     ],
 )
-def test_states(
-    status: str, expires: datetime | None, received: int, seen: datetime | None, expected: State
-) -> None:
+def test_states(status: str, expires: datetime | None, received: int, seen: datetime | None, expected: State) -> None:
     assert state_of(status, expires, received, seen, NOW) is expected
 
 

@@ -28,9 +28,7 @@ def test_an_authenticator_app_is_asked_for_once_it_is_active(owner: User) -> Non
     browser = Visitor()
     browser.post("/account/login/", {"login": owner.email, "password": PASSWORD})
     asked = browser.get("/account/2fa/totp/activate/")
-    assert asked.headers["Location"].startswith("/account/reauthenticate/"), (
-        "a borrowed session cannot do this"
-    )
+    assert asked.headers["Location"].startswith("/account/reauthenticate/"), "a borrowed session cannot do this"
     browser.post(asked.headers["Location"], {"password": PASSWORD})
     page = browser.get("/account/2fa/totp/activate/").content.decode()
     assert 'class="ca-qr" src="data:image/svg+xml;' in page

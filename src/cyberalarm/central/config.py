@@ -65,7 +65,9 @@ def load(path: Path | None = None) -> CentralConfig:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"{named}: key {key!r}: {first['msg']}.", next_step="See docs/configuration.md.") from error
+        raise ConfigurationError(
+            f"{named}: key {key!r}: {first['msg']}.", next_step="See docs/configuration.md."
+        ) from error
     return config.model_copy(update={"data": (named.parent / config.data).resolve()})
 
 

@@ -1,7 +1,7 @@
 """The centre as one process: event store, receiving side, scheduled jobs, control socket, web site.
 
-Order matters and is kept here: the store is opened and an interrupted ingest undone before the first request; on the way out, requests
-end first and the store last. Needs Django to be set up.
+Order matters and is kept here: the store is opened and an interrupted ingest undone before the first request; on the way out,
+requests end first and the store last. Needs Django to be set up.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _run_server(config: CentralConfig) -> None:
     keys = centre_keys(config)
     uvicorn.Server(
         uvicorn.Config(
-            BoundedBodies(application),
+            BoundedBodies(application),  # type: ignore[arg-type]  # Django types ASGI messages as plain dicts
             host=config.host,
             port=config.port,
             ssl_certfile=str(keys.certificate.certificate),

@@ -26,10 +26,10 @@ _NOUNS = {
 class _LateGroup(TyperGroup):
     """A group whose members are imported when they are asked for."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002
         return list(_NOUNS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> object:  # type: ignore[override]
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> object:  # type: ignore[override]  # noqa: ARG002
         if cmd_name not in _NOUNS:
             return None
         module, words = _NOUNS[cmd_name]
@@ -38,7 +38,7 @@ class _LateGroup(TyperGroup):
         command.name = cmd_name
         return command
 
-    def format_commands(self, ctx: typer.Context, formatter: object) -> None:  # type: ignore[override]
+    def format_commands(self, ctx: typer.Context, formatter: object) -> None:  # type: ignore[override]  # noqa: ARG002
         with formatter.section("Commands"):  # type: ignore[attr-defined]
             formatter.write_dl([(noun, words) for noun, (_, words) in _NOUNS.items()])  # type: ignore[attr-defined]
 

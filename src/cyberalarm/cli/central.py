@@ -52,7 +52,9 @@ def migrate(config: ConfigOption = None) -> None:
 @app.command()
 def report(
     config: ConfigOption = None,
-    member: Annotated[list[str] | None, typer.Option(help="Reference of a member; all and the trends if not given.")] = None,
+    member: Annotated[
+        list[str] | None, typer.Option(help="Reference of a member; all and the trends if not given.")
+    ] = None,
     days: Annotated[int, typer.Option(min=1, max=366, help="Length of the period.")] = 7,
     last: Annotated[datetime | None, typer.Option(help="Last day of the period.", formats=["%Y-%m-%d"])] = None,
     output: OutputOption = Output.HUMAN,

@@ -60,7 +60,7 @@ def enrol(
     """Enrol this collector with the registration token from the member page."""
     from cyberalarm.collector.enrol import enrol as enrol_collector
 
-    text = sys.stdin.read() if token == "-" else token
+    text = sys.stdin.read() if token == "-" else token  # noqa: S105 - "-" means standard input
     identity = enrol_collector(_load(config), text)
     result_console().print(f"Enrolled as {identity.collector} at {identity.centre}.")
 

@@ -1,7 +1,7 @@
 """`cyberalarm demo`: the whole system at work on this machine, from a firewall's log line to a member's report.
 
-Starts a centre and three collectors as processes of their own, plays a scripted week at them through real sockets, and compares what was
-found with what was scripted. Exit code 0 when everything scripted was found and every ledger balances, 1 otherwise.
+Starts a centre and three collectors as processes of their own, plays a scripted week at them through real sockets, and compares
+what was found with what was scripted. Exit code 0 when everything scripted was found and every ledger balances, 1 otherwise.
 """
 
 from __future__ import annotations
@@ -267,7 +267,6 @@ class _Run:
         console.print(
             f"\n{self._steps.elapsed:.0f} s in all; {self._lines_per_second:,.0f} lines/s were played at the collectors."
         )
-
 
     def _tell_ledgers(self, console: Console) -> None:
         console.print("\nLedgers: every line has exactly one fate")

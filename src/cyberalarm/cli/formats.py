@@ -23,7 +23,9 @@ OutputOption = Annotated[Output, typer.Option("--output", help="human, json or j
 
 @app.command()
 def decode(
-    files: Annotated[list[Path] | None, typer.Argument(help="Files of lines; standard input when none is named.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Files of lines; standard input when none is named.")
+    ] = None,
     output: OutputOption = Output.JSONL,
     sieve: Annotated[bool, typer.Option("--sieve", help="Also apply the sieve, with default networks.")] = False,
     config: Annotated[Path | None, typer.Option(help="A collector's configuration, for its networks.")] = None,

@@ -11,7 +11,7 @@ import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from cyberalarm.lab.play import Endpoint, Played
     from cyberalarm.lab.truth import Truth
 
-app = typer.Typer(
-    name="lab", help="Scripted suspicious activity as real vendor log lines.", no_args_is_help=True
-)
+app = typer.Typer(name="lab", help="Scripted suspicious activity as real vendor log lines.", no_args_is_help=True)
 
 
 class Output(StrEnum):
@@ -73,9 +71,7 @@ def play(
     folder: Annotated[Path, typer.Argument(help="A folder that `lab generate` wrote.")],
     to: Annotated[
         list[str],
-        typer.Option(
-            help="[NAME=]ADDRESS:PORT of a collector; NAME is a member or a device. May be repeated."
-        ),
+        typer.Option(help="[NAME=]ADDRESS:PORT of a collector; NAME is a member or a device. May be repeated."),
     ],
     rate: Annotated[float, typer.Option(help="Lines per second over all devices; 0 for no limit.")] = 5_000,
     own_network: Annotated[
@@ -116,9 +112,7 @@ def _endpoints(truth: Truth, to: list[str]) -> dict[str, Endpoint]:
     known = {"", *(m.key for m in truth.members), *(d.name for d in truth.devices)}
     if unknown := sorted(set(named) - known):
         choices = ", ".join(sorted(known - {""}))
-        raise typer.BadParameter(
-            f"{unknown[0]!r} is neither a member nor a device: {choices}", param_hint="--to"
-        )
+        raise typer.BadParameter(f"{unknown[0]!r} is neither a member nor a device: {choices}", param_hint="--to")
     found: dict[str, Endpoint] = {}
     for member in truth.members:
         for device in member.devices:
@@ -147,9 +141,7 @@ def _tell(played: Played, output: Output) -> None:
         return
     for name, count in played.lines.items():
         typer.echo(f"{name:24}{count:>9,} lines")
-    typer.echo(
-        f"{played.total:,} lines in {played.seconds:.1f} s, {played.dropped:,} lost before the receiver"
-    )
+    typer.echo(f"{played.total:,} lines in {played.seconds:.1f} s, {played.dropped:,} lost before the receiver")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ session: envelopes and requests are signed. Raises CentreUnreachableError when t
 from __future__ import annotations
 
 import json
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -35,16 +36,9 @@ class Centre:
 
     def __init__(self, url: str, pin: str, proxy: str = "") -> None:
         self._url = url.rstrip("/")
-        tls: dict[str, str] = {"assert_fingerprint": pin, "cert_reqs": "CERT_NONE"} if pin else {}
-        via = proxy or _environment_proxy(url)
-        self.proxy = via
-        headers = {"User-Agent": f"CyberAlarm-Collector/{__version__}"}
-        if via:
-            self._pool: urllib3.PoolManager = urllib3.ProxyManager(
-                via, headers=headers, timeout=_TIMEOUT, retries=False, **tls
-            )
-        else:
-            self._pool = urllib3.PoolManager(headers=headers, timeout=_TIMEOUT, retries=False, **tls)
+        self.proxy = proxy or _environment_proxy(url)
+        pool = partial(_pool, self.proxy, {"User-Agent": f"CyberAlarm-Collector/{__version__}"})
+        self._pool = pool(assert_fingerprint=pin, cert_reqs="CERT_NONE") if pin else pool()
 
     def enrol(self, request: bytes) -> bytes:
         """Post an enrolment request; gives the enrolment document."""
@@ -76,6 +70,20 @@ class Centre:
         if answer.status == HTTPStatus.OK:
             return content
         raise _problem(answer, content)
+
+
+def _pool(
+    proxy: str, headers: dict[str, str], assert_fingerprint: str | None = None, cert_reqs: str = "CERT_REQUIRED"
+) -> urllib3.PoolManager:
+    """Connections that trust a pinned certificate, or public ones."""
+    make = partial(urllib3.ProxyManager, proxy) if proxy else urllib3.PoolManager
+    return make(
+        headers=headers,
+        timeout=_TIMEOUT,
+        retries=False,
+        assert_fingerprint=assert_fingerprint,
+        cert_reqs=cert_reqs,
+    )
 
 
 def _environment_proxy(url: str) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cyberalarm.collector.files import write_durably
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _SALT = "devices.salt"
 # No vowels and no look-alikes: read out on the telephone, and never a word.

@@ -147,7 +147,10 @@ def _device(name: str, view: dict[str, object]) -> Check:
     if isinstance(last, int | float) and last and time.time() - last > _SILENT:
         minutes = int((time.time() - last) / 60)
         return Check(
-            f"Device {name}", Verdict.ATTENTION, f"{found} Silent for {minutes} minutes.", "Is the device still sending?"
+            f"Device {name}",
+            Verdict.ATTENTION,
+            f"{found} Silent for {minutes} minutes.",
+            "Is the device still sending?",
         )
     return Check(f"Device {name}", Verdict.GOOD, found)
 
@@ -169,7 +172,9 @@ def _spool(state: dict[str, object]) -> list[Check]:
             )
         ]
     if trouble:
-        return [Check("Sending", Verdict.BAD, f"{waiting} bundles wait. {trouble}", f"Code: {shipping.get('trouble_code')}")]
+        return [
+            Check("Sending", Verdict.BAD, f"{waiting} bundles wait. {trouble}", f"Code: {shipping.get('trouble_code')}")
+        ]
     sent = shipping.get("sent", 0)
     return [Check("Sending", Verdict.GOOD, f"{sent} bundles receipted since the start, {waiting} waiting.")]
 
@@ -197,5 +202,3 @@ def worst(checks: list[Check]) -> Verdict:
         if any(check.verdict is verdict for check in checks):
             return verdict
     return Verdict.GOOD
-
-

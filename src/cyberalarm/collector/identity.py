@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cyberalarm.collector.errors import NotEnrolledError
 from cyberalarm.collector.files import write_durably
 from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.envelope.keys import AnalysisPublicKey, SigningKey, VerifyKey
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _KEY = "signing.key"
 _IDENTITY = "identity.json"

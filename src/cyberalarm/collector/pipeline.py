@@ -138,5 +138,3 @@ class Pipeline:
         for view in self.views.values():
             total.merge(view.ledger)
         return total
-
-

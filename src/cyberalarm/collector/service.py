@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
-from pathlib import Path
 from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING
 
@@ -31,6 +30,8 @@ from cyberalarm.envelope.requests import sign_request
 from cyberalarm.formats.loader import bundled
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cyberalarm.collector.config import CollectorConfig
 
 log = structlog.get_logger(__name__)
@@ -66,7 +67,7 @@ class Service:
 
     def run(self, stop: Event) -> None:
         """Work until `stop` is set, then put away what has arrived."""
-        receivers = [*self._udp, *self._tcp]
+        receivers: list[UdpReceiver | TcpReceiver] = [*self._udp, *self._tcp]
         for receiver in receivers:
             receiver.start()
         self._shipper.start()

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import tomllib
 from importlib.resources import files
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from cyberalarm._kernel import Sieve
-from cyberalarm.collector.config import CollectorConfig
 from cyberalarm.core.addresses import PRIVATE_NETWORKS, network_range
 from cyberalarm.core.ports import risky_ports
 from cyberalarm.formats.loader import schema_spec
+
+if TYPE_CHECKING:
+    from cyberalarm.collector.config import CollectorConfig
 
 
 class Rule(BaseModel):

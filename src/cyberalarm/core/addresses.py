@@ -6,8 +6,11 @@ An address of 16 zero bytes means "none". Nothing here looks anything up or open
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network

@@ -6,9 +6,12 @@ Invariant: every line that a collector receives ends in exactly one outcome, so
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 
 class Outcome(StrEnum):

@@ -29,9 +29,7 @@ def _no_fraction(text: str) -> NoReturn:
 def decode(raw: bytes) -> JsonValue:
     """Read canonical JSON. Raises ValueError on anything else, whatever the bytes."""
     try:
-        value: JsonValue = json.loads(
-            raw.decode("ascii"), parse_float=_no_fraction, parse_constant=_no_fraction
-        )
+        value: JsonValue = json.loads(raw.decode("ascii"), parse_float=_no_fraction, parse_constant=_no_fraction)
         require(encode(value) == raw, "the JSON is valid but not canonical")
     except RecursionError as error:
         raise ValueError("the JSON is nested too deeply") from error

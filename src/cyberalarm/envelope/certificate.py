@@ -62,9 +62,7 @@ def make(folder: Path, names: list[str]) -> CertificatePaths:
     paths = CertificatePaths(folder / "tls-certificate.pem", folder / "tls-key.pem")
     write_secret(
         paths.key,
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
     )
     write_secret(paths.certificate, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
     return paths

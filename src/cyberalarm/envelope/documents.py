@@ -163,9 +163,7 @@ class Status:
                 time=count_of(value["time"]),
                 next_sequence=count_of(value["next_sequence"], least=1),
                 previous=text_of(value["previous"], 64),
-                analysis_keys=tuple(
-                    AnalysisPublicKey.from_text(text_of(k)) for k in list_of(value["analysis_keys"])
-                ),
+                analysis_keys=tuple(AnalysisPublicKey.from_text(text_of(k)) for k in list_of(value["analysis_keys"])),
             )
         except (ValueError, KeyRefused) as error:
             raise DocumentRefused(f"The status document is wrong: {error}.") from error

@@ -129,9 +129,7 @@ class AnalysisPublicKey:
     @property
     def key_id(self) -> str:
         """16 hex digits that name this key in an envelope's header."""
-        return hashlib.sha256(b"CyberAlarm key v1\0" + self.suite.encode() + b"\0" + self.raw).hexdigest()[
-            :16
-        ]
+        return hashlib.sha256(b"CyberAlarm key v1\0" + self.suite.encode() + b"\0" + self.raw).hexdigest()[:16]
 
     def to_text(self) -> str:
         return f"{self.suite}:{canonical.base64_text(self.raw)}"

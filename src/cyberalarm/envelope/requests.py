@@ -74,9 +74,7 @@ class SignedRequest:
             ) from error
 
 
-def sign_request(
-    key: SigningKey, collector: str, method: str, path: str, body: bytes, now: int
-) -> dict[str, str]:
+def sign_request(key: SigningKey, collector: str, method: str, path: str, body: bytes, now: int) -> dict[str, str]:
     """The headers that sign a request. `path` is without scheme and host; `now` is ms UTC."""
     signature = key.sign(_message(collector, method, path, now, body))
     return {

@@ -63,9 +63,7 @@ _SEALED = b"CyberAlarm sealing v1\0"
 _REFERENCE = re.compile(r"[a-z0-9-]{3,16}", re.ASCII)
 _HEX_64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _HEX_16 = re.compile(r"[0-9a-f]{16}", re.ASCII)
-_KEYS = frozenset(
-    {"version", "suite", "collector", "sequence", "previous", "key", "sealed", "events", "lines"}
-)
+_KEYS = frozenset({"version", "suite", "collector", "sequence", "previous", "key", "sealed", "events", "lines"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +103,7 @@ def seal(payload: bytes, header: Header, to: AnalysisPublicKey, by: SigningKey) 
     header_bytes = _header_bytes(replace(header, suite=to.suite, key=to.key_id))
     _read_header_bytes(header_bytes)
     ciphertext = hpke_suite(to.suite).encrypt(payload, to.hpke(), info=_SEALED + header_bytes)
-    body = b"".join(
-        (_MAGIC, _LENGTH.pack(len(header_bytes)), header_bytes, _LENGTH.pack(len(ciphertext)), ciphertext)
-    )
+    body = b"".join((_MAGIC, _LENGTH.pack(len(header_bytes)), header_bytes, _LENGTH.pack(len(ciphertext)), ciphertext))
     if len(body) + SIGNATURE_BYTES > MAX_ENVELOPE:
         raise EnvelopeTooLarge(
             f"An envelope may have {MAX_ENVELOPE} bytes.", next_step="Put fewer events into a bundle."

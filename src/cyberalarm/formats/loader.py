@@ -10,8 +10,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -19,6 +18,10 @@ from cyberalarm._kernel import Packs
 from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.core.schema import event_schema
 from cyberalarm.formats.pack import Condition, FieldSource, FieldTable, Kind, Line, Pack, Slots, Test
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+    from pathlib import Path
 
 
 class PackError(ConfigurationError):

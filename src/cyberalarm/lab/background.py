@@ -139,9 +139,7 @@ def background(
     runs: list[Iterator[Flow]] = []
     for member in scenario.members:
         for each in _streams(member):
-            maker = Maker(
-                scenario, member, population.crowds[member.key], stream(seed, "maker", member.key, each.name)
-            )
+            maker = Maker(scenario, member, population.crowds[member.key], stream(seed, "maker", member.key, each.name))
             rng = stream(seed, "background", member.key, each.name)
             runs.append(_run(each, maker, rng, start, end, scale))
     return heapq.merge(*runs, key=lambda f: f.time)

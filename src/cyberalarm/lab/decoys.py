@@ -90,9 +90,7 @@ def demonstration() -> tuple[Decoy, ...]:
     )
 
 
-async def start(
-    decoys: Sequence[Decoy], address: str = "127.0.0.1"
-) -> tuple[list[asyncio.Server], list[Place]]:
+async def start(decoys: Sequence[Decoy], address: str = "127.0.0.1") -> tuple[list[asyncio.Server], list[Place]]:
     """Start decoys on a loopback address; the caller closes the servers.
 
     Raises ValueError for any other address.

@@ -60,9 +60,7 @@ def ids_exploit(
     cves = tuple(sorted({cve for s in known for cve in s.cves}))
     # without a CVE number the alert is kept, but names no flaw that a rule could raise
     findings = ("exploit-attempt",) if cves else ()
-    return Episode(
-        name, Kind.IDS_EXPLOIT, member.key, sources, (member.website,), (80,), flows, findings, cves=cves
-    )
+    return Episode(name, Kind.IDS_EXPLOIT, member.key, sources, (member.website,), (80,), flows, findings, cves=cves)
 
 
 def malware_on_disk(member: Member, device: Device, window: Window, rng: Random) -> Episode:
@@ -80,9 +78,7 @@ def malware_on_disk(member: Member, device: Device, window: Window, rng: Random)
         )
         for i, (at, malware) in enumerate(zip(times(rng, start, start + HOUR, 6), found, strict=True))
     )
-    return Episode(
-        name, Kind.MALWARE, member.key, (), (), (), flows, ("malware",), malware=tuple(sorted(set(found)))
-    )
+    return Episode(name, Kind.MALWARE, member.key, (), (), (), flows, ("malware",), malware=tuple(sorted(set(found))))
 
 
 def malware_in_transit(member: Member, device: Device, window: Window, rng: Random) -> Episode:

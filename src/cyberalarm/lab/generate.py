@@ -67,9 +67,7 @@ class Plan:
     def lines(self) -> Iterator[PlayLine]:
         """All lines in time order. May be asked for again and gives the same lines."""
         writers = {d.name: writer(d, self.seed) for d in self.scenario.devices}
-        ordinary = background(
-            self.scenario, self.population, self.seed, self.window.start, self.window.end, self.scale
-        )
+        ordinary = background(self.scenario, self.population, self.seed, self.window.start, self.window.end, self.scale)
         scripted = (sorted(e.flows, key=lambda f: f.time) for e in self.episodes)
         for flow in heapq.merge(ordinary, *scripted, key=lambda f: f.time):
             text = writers[flow.device].write(flow.time, flow.event)
@@ -92,14 +90,10 @@ def plan(scenario: Scenario, seed: str, until: datetime, days: float = 7, scale:
         )
     end = clock.milliseconds(until) // clock.MILLISECONDS_A_MINUTE * clock.MILLISECONDS_A_MINUTE
     window = Window(end - int(days * clock.MILLISECONDS_A_DAY), end)
-    return Plan(
-        scenario, seed, window, scale, populate(scenario, seed, scale), script(scenario, seed, window)
-    )
+    return Plan(scenario, seed, window, scale, populate(scenario, seed, scale), script(scenario, seed, window))
 
 
-def generate(
-    scenario: Scenario, seed: str, until: datetime, days: float = 7, scale: float = 1.0
-) -> Iterator[PlayLine]:
+def generate(scenario: Scenario, seed: str, until: datetime, days: float = 7, scale: float = 1.0) -> Iterator[PlayLine]:
     """All lines of a run in time order. Scale 1 is about 150,000 lines a week for the default scenario."""
     return plan(scenario, seed, until, days, scale).lines()
 
@@ -154,7 +148,5 @@ def read(folder: Path) -> Iterator[PlayLine]:
             time, device, outcome, scripted = row.rstrip("\n").split("\t")
             line = logs[device].readline()
             if not line.endswith(b"\n"):
-                raise LabFolderError(
-                    f"{folder / device}.log: ends early.", next_step="Generate the folder again."
-                )
+                raise LabFolderError(f"{folder / device}.log: ends early.", next_step="Generate the folder again.")
             yield PlayLine(int(time), device, line[:-1], scripted or None, Outcome(outcome))

@@ -90,9 +90,7 @@ def _outbound(member: Member, rng: Random, user: str = "") -> Connection:
 def _fortigate(member: Member, src: str, text: str, rng: Random) -> list[tuple[Event, Outcome]]:
     inside = f"{member.lan}.1.5"
     url = f"/?q={text}"
-    transit = Infection(
-        "EICAR_TEST_FILE", f"/{text.replace('/', '_')}", digest(text), _outbound(member, rng), url=url
-    )
+    transit = Infection("EICAR_TEST_FILE", f"/{text.replace('/', '_')}", digest(text), _outbound(member, rng), url=url)
     return [
         (Housekeeping(Topic.LOGIN_FAILED, text, inside), Outcome.INTERNAL),
         (_outbound(member, rng, user=text), Outcome.OUTBOUND),
@@ -119,9 +117,7 @@ def _events(device: Device, member: Member, src: str, text: str, rng: Random) ->
                 (Housekeeping(Topic.LEASE, "office", inside, detail=text), Outcome.NOISE),
             ]
         case Vendor.SURICATA:
-            seen = Observation(
-                ObservationKind.HTTP, _outbound(member, rng), "www.example.org", url=text, agent=text
-            )
+            seen = Observation(ObservationKind.HTTP, _outbound(member, rng), "www.example.org", url=text, agent=text)
             return [
                 (
                     Alert(_inbound(member, src, rng, 80), HIDDEN_FILE, url=f"/{text}", agent=text),
@@ -142,9 +138,7 @@ def _mail(device: Device, member: Member, at: int, src: str, text: str, rng: Ran
     """
     quoted = '"' + text.replace("\\", "").replace('"', "'").replace(">", "").replace("<", "") + '"'
     identifier = f"{quoted}@mailer.example.net"
-    return mail_lines(
-        at, device, src, f"{quoted}@offers.example.net", member.domain, 21.5, rng, message_id=identifier
-    )
+    return mail_lines(at, device, src, f"{quoted}@offers.example.net", member.domain, 21.5, rng, message_id=identifier)
 
 
 def hostile_text(member: Member, window: Window, rng: Random) -> Episode:
@@ -164,6 +158,4 @@ def hostile_text(member: Member, window: Window, rng: Random) -> Episode:
                 flows.append(Flow(at, device.name, event, outcome, name))
         at += clock.MILLISECONDS_A_MINUTE
     ordered = tuple(sorted(flows, key=lambda f: f.time))
-    return Episode(
-        name, Kind.HOSTILE_TEXT, member.key, (source,), (member.website,), (80,), ordered, findings=()
-    )
+    return Episode(name, Kind.HOSTILE_TEXT, member.key, (source,), (member.website,), (80,), ordered, findings=())

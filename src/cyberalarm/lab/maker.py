@@ -96,9 +96,7 @@ class Maker:
 
     def _target(self, source: Source, device: Device) -> str:
         if source.ipv6:
-            return (
-                self._member.website6 if device.vendor is Vendor.NETFILTER else host6(self._member, self._rng)
-            )
+            return self._member.website6 if device.vendor is Vendor.NETFILTER else host6(self._member, self._rng)
         if device.vendor is Vendor.NETFILTER:
             return self._member.website
         return self._rng.choice(self._targets)
@@ -113,9 +111,7 @@ class Maker:
         """Somebody inside reaches something outside."""
         rng = self._rng
         own = device.vendor is Vendor.NETFILTER
-        protocol, port = rng.choice(
-            ((TCP, 443), (TCP, 443), (TCP, 443), (TCP, 80), (UDP, 53), (UDP, 443), (UDP, 123))
-        )
+        protocol, port = rng.choice(((TCP, 443), (TCP, 443), (TCP, 443), (TCP, 80), (UDP, 53), (UDP, 443), (UDP, 123)))
         connection = Connection(
             src=self._member.website if own else self._inside_host(),
             dst=countries.address(rng, countries.SERVICES),
@@ -319,9 +315,7 @@ class Maker:
         rng = self._rng
         purpose = countries.NOISE if spam else countries.MAIL_SERVERS
         client = countries.address(rng, purpose)
-        domain = (
-            f"offers{rng.randrange(400)}.example.net" if spam else f"partner{rng.randrange(60)}.example.org"
-        )
+        domain = f"offers{rng.randrange(400)}.example.net" if spam else f"partner{rng.randrange(60)}.example.org"
         score = rng.uniform(16.0, 30.0) if spam else rng.uniform(-4.0, 3.0)
         return mail_lines(at, device, client, f"news@{domain}", self._member.domain, score, rng)
 

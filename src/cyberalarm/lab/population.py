@@ -125,7 +125,6 @@ def populate(scenario: Scenario, seed: str, scale: float) -> Population:
         for key in who:
             reached[key].append((source, 1 / (rank + 1 + MANDELBROT * size) ** ZIPF))
     crowds = {
-        key: Crowd(tuple(s for s, _ in found), tuple(accumulate(w for _, w in found)))
-        for key, found in reached.items()
+        key: Crowd(tuple(s for s, _ in found), tuple(accumulate(w for _, w in found))) for key, found in reached.items()
     }
     return Population(crowds, tuple(sorted(everywhere)))

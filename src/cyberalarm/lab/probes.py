@@ -75,9 +75,7 @@ def sweep(member: Member, device: Device, window: Window, rng: Random) -> Episod
         Flow(at, device.name, _packet(rng, source, target, 445, sent=52), Outcome.KEPT, name)
         for at, target in zip(times(rng, start, start + 4 * MINUTE, len(targets)), targets, strict=True)
     )
-    return Episode(
-        name, Kind.HORIZONTAL_SWEEP, member.key, (source,), targets, (445,), flows, ("network-sweep",)
-    )
+    return Episode(name, Kind.HORIZONTAL_SWEEP, member.key, (source,), targets, (445,), flows, ("network-sweep",))
 
 
 def slow_scan(member: Member, device: Device, window: Window, rng: Random) -> Episode:
@@ -97,9 +95,7 @@ def slow_scan(member: Member, device: Device, window: Window, rng: Random) -> Ep
         )
         for i, port in enumerate(ports)
     )
-    return Episode(
-        name, Kind.SLOW_SCAN, member.key, (source,), (target,), tuple(sorted(ports)), flows, ("slow-scan",)
-    )
+    return Episode(name, Kind.SLOW_SCAN, member.key, (source,), (target,), tuple(sorted(ports)), flows, ("slow-scan",))
 
 
 def ssh_guessing(member: Member, device: Device, window: Window, rng: Random) -> Episode:
@@ -114,9 +110,7 @@ def ssh_guessing(member: Member, device: Device, window: Window, rng: Random) ->
         Flow(at, device.name, _packet(rng, sources[i % 2], member.website, 22), Outcome.KEPT, name)
         for i, at in enumerate(times(rng, start, start + 25 * MINUTE, 360))
     )
-    return Episode(
-        name, Kind.SSH_GUESSING, member.key, sources, (member.website,), (22,), flows, ("ssh-guessing",)
-    )
+    return Episode(name, Kind.SSH_GUESSING, member.key, sources, (member.website,), (22,), flows, ("ssh-guessing",))
 
 
 def remote_desktop_guessing(member: Member, device: Device, window: Window, rng: Random) -> Episode:
@@ -205,9 +199,7 @@ def amplification_reflector(member: Member, device: Device, window: Window, rng:
         Flow(
             at,
             device.name,
-            _packet(
-                rng, victim, member.website, ports[i % 2], UDP, allowed=True, src_port=80, sent=sizes[i % 2]
-            ),
+            _packet(rng, victim, member.website, ports[i % 2], UDP, allowed=True, src_port=80, sent=sizes[i % 2]),
             Outcome.KEPT,
             name,
         )
@@ -242,9 +234,7 @@ def shared_source(scenario: Scenario, window: Window, rng: Random) -> Episode:
             for at in times(rng, start, end, round(8 * 1.6**day) if day < 8 else 340):
                 packet = _packet(rng, source, rng.choice(targets), port, sent=44)
                 flows.append(Flow(at, device.name, packet, Outcome.KEPT, name))
-    return Episode(
-        name, Kind.SHARED_SOURCE, "", (source,), (), (port,), tuple(flows), ("source-at-several-members",)
-    )
+    return Episode(name, Kind.SHARED_SOURCE, "", (source,), (), (port,), tuple(flows), ("source-at-several-members",))
 
 
 def firewall(member: Member) -> Device:

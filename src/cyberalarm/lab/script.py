@@ -65,7 +65,6 @@ def script(scenario: Scenario, seed: str, window: Window) -> tuple[Episode, ...]
     ]
     found.append(probes.shared_source(scenario, window, stream(seed, "episode", "everywhere")))
     found += [
-        hostile_text(member, window, stream(seed, "episode", member.key, "hostile"))
-        for member in scenario.members
+        hostile_text(member, window, stream(seed, "episode", member.key, "hostile")) for member in scenario.members
     ]
     return tuple(found)

@@ -21,12 +21,8 @@ EXPLOITS: tuple[Signature, ...] = (
         1,
         ("CVE-2021-41773",),
     ),
-    Signature(
-        2900102, "EXPLOIT Log4j JNDI lookup in request header (CVE-2021-44228)", ADMIN, 1, ("CVE-2021-44228",)
-    ),
-    Signature(
-        2900103, "EXPLOIT PHP-CGI argument injection attempt (CVE-2024-4577)", WEB, 1, ("CVE-2024-4577",)
-    ),
+    Signature(2900102, "EXPLOIT Log4j JNDI lookup in request header (CVE-2021-44228)", ADMIN, 1, ("CVE-2021-44228",)),
+    Signature(2900103, "EXPLOIT PHP-CGI argument injection attempt (CVE-2024-4577)", WEB, 1, ("CVE-2024-4577",)),
     Signature(
         2900104,
         "EXPLOIT PHPUnit eval-stdin remote code execution (CVE-2017-9841)",
@@ -34,9 +30,7 @@ EXPLOITS: tuple[Signature, ...] = (
         1,
         ("CVE-2017-9841",),
     ),
-    Signature(
-        2900105, "EXPLOIT Confluence OGNL injection attempt (CVE-2022-26134)", ADMIN, 1, ("CVE-2022-26134",)
-    ),
+    Signature(2900105, "EXPLOIT Confluence OGNL injection attempt (CVE-2022-26134)", ADMIN, 1, ("CVE-2022-26134",)),
 )
 # Scripted at the member with a FortiGate, whose IPS log has no field for a CVE number.
 FORTIGATE_EXPLOITS: tuple[Signature, ...] = (

@@ -183,9 +183,7 @@ class Tally:
                     )
                 )
             trusted = self._plan.scenario.trusted
-            found.append(
-                MemberTruth(m.key, m.name, m.kind, m.force, m.internal, m.public, trusted, tuple(devices))
-            )
+            found.append(MemberTruth(m.key, m.name, m.kind, m.force, m.internal, m.public, trusted, tuple(devices)))
         return tuple(found)
 
     def _scripted(self) -> tuple[EpisodeTruth, ...]:
@@ -225,7 +223,5 @@ def load(path: Path) -> Truth:
             next_step="Make the folder with `cyberalarm lab generate`.",
         ) from error
     if truth.version != VERSION:
-        raise LabFolderError(
-            f"{path}: version {truth.version} is not known.", next_step="Generate the folder again."
-        )
+        raise LabFolderError(f"{path}: version {truth.version} is not known.", next_step="Generate the folder again.")
     return truth

@@ -36,9 +36,7 @@ def scope_of(user: Person) -> Scope:
         case Level.NATIONAL:
             return Scope.national()
         case Level.MEMBER:
-            raise NobodySignedInError(
-                "This person's scope is broken.", next_step="Ask the centre's operator."
-            )
+            raise NobodySignedInError("This person's scope is broken.", next_step="Ask the centre's operator.")
 
 
 def scope_covers_member(scope: Scope, member: int, force: str) -> bool:
@@ -62,11 +60,7 @@ def scope_covers(outer: Scope, inner: Scope) -> bool:
         return False
     if outer.level is Level.NATIONAL:
         return True
-    return (
-        outer.level is Level.REGION
-        and inner.level is Level.FORCE
-        and forces()[inner.code].region == outer.code
-    )
+    return outer.level is Level.REGION and inner.level is Level.FORCE and forces()[inner.code].region == outer.code
 
 
 def may_see_member(user: Person, member: Member) -> bool:
@@ -79,10 +73,7 @@ def may_see_member(user: Person, member: Member) -> bool:
 def may_decide_sign_up(user: Person, member: Member) -> bool:
     """May this person approve or decline this member? Only Cyber Protect officers, inside their scope."""
     return (
-        isinstance(user, User)
-        and user.is_police
-        and user.role == Role.PROTECT_OFFICER
-        and may_see_member(user, member)
+        isinstance(user, User) and user.is_police and user.role == Role.PROTECT_OFFICER and may_see_member(user, member)
     )
 
 
@@ -100,10 +91,7 @@ def may_read_audit(user: Person) -> bool:
 def address_known(email: str) -> bool:
     """Is there a person, or a confirmed or waiting address, like this one already?"""
     normal = normal_address(email)
-    return (
-        User.objects.filter(email=normal).exists()
-        or EmailAddress.objects.filter(email__iexact=normal).exists()
-    )
+    return User.objects.filter(email=normal).exists() or EmailAddress.objects.filter(email__iexact=normal).exists()
 
 
 def normal_address(email: str) -> str:
@@ -117,9 +105,7 @@ def create_police_user(email: str, name: str, password: str, scope: Scope, role:
     """
     if role not in POLICE_ROLES or scope.level is Level.MEMBER:
         raise ValueError("police people need a police role and a force, region or national scope")
-    user = User(
-        email=normal_address(email), name=name, role=role, scope_level=str(scope.level), scope_code=scope.code
-    )
+    user = User(email=normal_address(email), name=name, role=role, scope_level=str(scope.level), scope_code=scope.code)
     return _save(user, password, confirmed=True)
 
 

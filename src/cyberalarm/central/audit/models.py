@@ -27,9 +27,7 @@ class Action(models.TextChoices):
 
 
 def _refuse(*_: object, **__: object) -> Never:
-    raise AppendOnlyError(
-        "The audit record can only be added to.", next_step="Add a row by audit.services.record."
-    )
+    raise AppendOnlyError("The audit record can only be added to.", next_step="Add a row by audit.services.record.")
 
 
 class _AppendOnly(models.QuerySet["Entry"]):

@@ -30,9 +30,7 @@ def digest(entry: Entry) -> str:
         "subject": entry.subject,
         "previous": entry.previous,
     }
-    return hashlib.sha256(
-        json.dumps(table, sort_keys=True, separators=(",", ":")).encode("ascii")
-    ).hexdigest()
+    return hashlib.sha256(json.dumps(table, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
 
 
 def _text(at: datetime) -> str:

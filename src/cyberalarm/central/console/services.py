@@ -148,9 +148,7 @@ def _sources(store: EventStore, scope: Scope, start: datetime, end: datetime) ->
 def _forces(store: EventStore, scope: Scope, start: datetime, end: datetime) -> tuple[ForceCount, ...]:
     rows = store.query("totals_by_force", scope, start=start, end=end)
     counted = [
-        ForceCount(
-            row.text("force"), forces()[row.text("force")].name, row.number("total"), row.number("members")
-        )
+        ForceCount(row.text("force"), forces()[row.text("force")].name, row.number("total"), row.number("members"))
         for row in rows
     ]
     return tuple(sorted(counted, key=lambda force: (-force.total, force.name)))
@@ -171,16 +169,12 @@ def members_in(scope: Scope) -> QuerySet[Member]:
 
 def findings_in(scope: Scope, *, most: int = _MOST_FINDINGS) -> list[Finding]:
     """Findings that nobody has closed, worst and newest first."""
-    rows = (
-        Finding.objects.all().within(scope).open().filter(merged_into__isnull=True).select_related("member")
-    )
+    rows = Finding.objects.all().within(scope).open().filter(merged_into__isnull=True).select_related("member")
     return list(rows.order_by("-severity", "-last_seen")[:most])
 
 
 def collectors_of(member: Member) -> list[Collector]:
-    return list(
-        Collector.objects.filter(site__member=member).select_related("site").order_by("site__name", "name")
-    )
+    return list(Collector.objects.filter(site__member=member).select_related("site").order_by("site__name", "name"))
 
 
 def reports_of(member: Member) -> list[Report]:

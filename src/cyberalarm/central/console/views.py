@@ -40,11 +40,7 @@ def overview_of(request: HttpRequest, user: User, level: str, code: str) -> Http
     """A narrower scope inside the person's own."""
     try:
         inner = (
-            Scope.of_force(code)
-            if level == Level.FORCE
-            else Scope.of_region(code)
-            if level == Level.REGION
-            else None
+            Scope.of_force(code) if level == Level.FORCE else Scope.of_region(code) if level == Level.REGION else None
         )
     except ValueError:
         inner = None

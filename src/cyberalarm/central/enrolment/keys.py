@@ -74,9 +74,7 @@ def _load(folder: Path, config: CentralConfig) -> CentreKeys:
     paths = CertificatePaths(folder / "tls-certificate.pem", folder / "tls-key.pem")
     if not paths.certificate.exists():
         paths = certificate.make(folder, _names(config))
-    return CentreKeys(
-        SigningKey.load(receipts), analysis, paths, certificate.pin(paths.certificate.read_bytes())
-    )
+    return CentreKeys(SigningKey.load(receipts), analysis, paths, certificate.pin(paths.certificate.read_bytes()))
 
 
 def _names(config: CentralConfig) -> list[str]:

@@ -15,9 +15,7 @@ class Chain(models.Model):
     reset it.
     """
 
-    collector = models.OneToOneField(
-        Collector, on_delete=models.CASCADE, primary_key=True, related_name="chain"
-    )
+    collector = models.OneToOneField(Collector, on_delete=models.CASCADE, primary_key=True, related_name="chain")
     sequence = models.BigIntegerField(default=0)
     head = models.CharField(max_length=64, default=FIRST_PREVIOUS)
 

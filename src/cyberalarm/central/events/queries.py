@@ -64,9 +64,7 @@ def load(name: str) -> Query:
     """Read and check the query file of this name. Raises QueryFileError."""
     path = files(__package__).joinpath("sql").joinpath(f"{name}.sql")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or not path.is_file():
-        raise QueryFileError(
-            f"There is no event query called {name!r}.", next_step="See docs/event-store.md."
-        )
+        raise QueryFileError(f"There is no event query called {name!r}.", next_step="See docs/event-store.md.")
     return parse(name, path.read_text("utf-8"))
 
 

@@ -52,9 +52,7 @@ _DELETE_BUNDLE = (
     "alter table events delete where collector = {collector:UInt32} and sequence = {sequence:UInt64}"
     " settings mutations_sync = 1"
 )
-_COUNT_BUNDLE = (
-    "select count() from events where collector = {collector:UInt32} and sequence = {sequence:UInt64}"
-)
+_COUNT_BUNDLE = "select count() from events where collector = {collector:UInt32} and sequence = {sequence:UInt64}"
 _LOCK = "cyberalarm.lock"
 
 
@@ -100,9 +98,7 @@ class EventStore:
         # One dictionary for all chunks: the stream's reader on the other side knows no second one.
         whole = table.unify_dictionaries()
         with self._client() as client:
-            client.insert_arrow(
-                "events", whole, settings={"max_partitions_per_insert_block": _MOST_MONTHS_AT_ONCE}
-            )
+            client.insert_arrow("events", whole, settings={"max_partitions_per_insert_block": _MOST_MONTHS_AT_ONCE})
 
     def delete_bundle(self, collector: int, sequence: int) -> None:
         """Remove every row of one bundle. For recovery only: it rewrites the parts that it touches."""

@@ -114,9 +114,7 @@ def _rising_hits(store: EventStore, rule: Rule, scope: Scope, span: Span) -> lis
     return [Hit(group, tuple(windows)) for group, windows in found.items()]
 
 
-def figures(
-    store: EventStore, rule: Rule, scope: Scope, wanted: list[tuple[Group, int, int]]
-) -> list[Figures | None]:
+def figures(store: EventStore, rule: Rule, scope: Scope, wanted: list[tuple[Group, int, int]]) -> list[Figures | None]:
     """Exact figures of each (group, start, end in ms), in their order;
 
     None where nothing matches any more.

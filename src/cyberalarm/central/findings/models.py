@@ -68,9 +68,7 @@ class Finding(models.Model):
 
     rule = models.CharField(max_length=64, db_index=True)
     rule_version = models.PositiveIntegerField()
-    member = models.ForeignKey(
-        Member, on_delete=models.CASCADE, null=True, blank=True, related_name="findings"
-    )
+    member = models.ForeignKey(Member, on_delete=models.CASCADE, null=True, blank=True, related_name="findings")
     group_key = models.CharField(max_length=512, blank=True)
     day = models.DateField()
     title = models.CharField(max_length=300)
@@ -89,9 +87,7 @@ class Finding(models.Model):
     count = models.PositiveBigIntegerField()
     evidence = models.JSONField()
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.OPEN, db_index=True)
-    merged_into = models.ForeignKey(
-        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="merged"
-    )
+    merged_into = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="merged")
     created = models.DateTimeField()
     updated = models.DateTimeField()
 

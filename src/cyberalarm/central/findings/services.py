@@ -104,9 +104,7 @@ def run(
                     result = result.plus(_apply(store, rule, scope, wide, now))
             if span is None:
                 DetectionRun.objects.update_or_create(name=kind.value, defaults={"looked_until": now})
-    log.info(
-        "findings.run", rules=result.rules, created=result.created, updated=result.updated, cut=result.cut
-    )
+    log.info("findings.run", rules=result.rules, created=result.created, updated=result.updated, cut=result.cut)
     return result
 
 

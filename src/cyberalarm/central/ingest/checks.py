@@ -39,9 +39,7 @@ def read_events(stream: bytes) -> pa.Table:
         raise BundleRefusedError("The events are not an Arrow stream.", "events-unreadable") from error
     if len(schema) != len(arrow_schema()) or _difference(schema):
         strange = _difference(schema) or "more of them"
-        raise BundleRefusedError(
-            f"The events have other columns than this centre knows: {strange}.", "events-schema"
-        )
+        raise BundleRefusedError(f"The events have other columns than this centre knows: {strange}.", "events-schema")
     arrow_bounds.extent(stream)
     try:
         table = pa.ipc.open_stream(pa.py_buffer(stream)).read_all()

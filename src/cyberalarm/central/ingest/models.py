@@ -34,9 +34,7 @@ class Envelope(models.Model):
 
     class Meta:
         ordering = ("collector", "sequence")
-        constraints = [
-            models.UniqueConstraint(fields=("collector", "sequence"), name="envelope_once_per_sequence")
-        ]
+        constraints = [models.UniqueConstraint(fields=("collector", "sequence"), name="envelope_once_per_sequence")]
         indexes = [
             models.Index(fields=("state",), condition=models.Q(state="storing"), name="envelope_storing"),
             models.Index(fields=("collector", "received"), name="envelope_by_received"),

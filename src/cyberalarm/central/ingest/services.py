@@ -234,7 +234,5 @@ def stop() -> None:
 def current() -> Ingest:
     """The receiving side of this process. Raises StoreUnavailableError when none was started."""
     if _current is None:
-        raise StoreUnavailableError(
-            "The centre is not receiving.", next_step="Send the envelope again later."
-        )
+        raise StoreUnavailableError("The centre is not receiving.", next_step="Send the envelope again later.")
     return _current

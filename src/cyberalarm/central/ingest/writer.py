@@ -246,9 +246,7 @@ def _record_of(bundle: Bundle, now: datetime) -> Envelope:
 
 def _receipt_of(bundle: Bundle, now: datetime) -> Receipt:
     header = bundle.header
-    return Receipt(
-        bundle.digest, header.collector, header.sequence, bundle.events.num_rows, milliseconds(now)
-    )
+    return Receipt(bundle.digest, header.collector, header.sequence, bundle.events.num_rows, milliseconds(now))
 
 
 def _unavailable(error: Exception) -> StoreUnavailableError:

@@ -38,8 +38,7 @@ class Words:
 WORDS: dict[State, Words] = {
     State.WAITING: Words(
         "Waiting to be installed",
-        "The collector is set up here, but nobody has installed it yet."
-        " Run the command that was shown with its token.",
+        "The collector is set up here, but nobody has installed it yet. Run the command that was shown with its token.",
         "orange",
     ),
     State.EXPIRED: Words(
@@ -50,8 +49,7 @@ WORDS: dict[State, Words] = {
     ),
     State.ENROLLED: Words(
         "Enrolled, nothing received yet",
-        "The collector is installed and known here, but has not sent anything."
-        " Point your firewall's syslog at it.",
+        "The collector is installed and known here, but has not sent anything. Point your firewall's syslog at it.",
         "orange",
     ),
     State.RECEIVING: Words("Receiving", "The collector is sending.", "green"),
@@ -60,12 +58,8 @@ WORDS: dict[State, Words] = {
         "The collector used to send and has stopped. Check that it runs and can reach this site on port 443.",
         "red",
     ),
-    State.STOPPED: Words(
-        "Stopped by the centre", "Your contact has stopped this collector. Write to them.", "grey"
-    ),
-    State.REVOKED: Words(
-        "Revoked", "This collector may no longer send. Provision a new one if you need it.", "grey"
-    ),
+    State.STOPPED: Words("Stopped by the centre", "Your contact has stopped this collector. Write to them.", "grey"),
+    State.REVOKED: Words("Revoked", "This collector may no longer send. Provision a new one if you need it.", "grey"),
 }
 
 
@@ -100,8 +94,7 @@ def headline(member_status: str, sites: int, states: list[State]) -> Headline:
         case Member.Status.PENDING:
             return Headline(
                 "Waiting for approval",
-                "A Cyber Protect officer of your force will look at your sign-up."
-                " You need do nothing until then.",
+                "A Cyber Protect officer of your force will look at your sign-up. You need do nothing until then.",
                 "waiting",
             )
         case Member.Status.DECLINED:
@@ -111,9 +104,7 @@ def headline(member_status: str, sites: int, states: list[State]) -> Headline:
                 "bad",
             )
         case Member.Status.LEFT:
-            return Headline(
-                "Membership ended", "Your organisation has left. Nothing is collected any more.", "bad"
-            )
+            return Headline("Membership ended", "Your organisation has left. Nothing is collected any more.", "bad")
     active = [state for state in states if state is not State.REVOKED]
     if not active:
         next_step = (
@@ -123,8 +114,7 @@ def headline(member_status: str, sites: int, states: list[State]) -> Headline:
         )
         return Headline(
             "You are a member; no collector is provisioned",
-            "Your membership is valid without one, but we cannot see suspicious activity on your network."
-            f" {next_step}",
+            f"Your membership is valid without one, but we cannot see suspicious activity on your network. {next_step}",
             "waiting",
         )
     for state in (State.QUIET, State.EXPIRED, State.STOPPED, State.WAITING, State.ENROLLED):

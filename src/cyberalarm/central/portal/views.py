@@ -33,9 +33,7 @@ _ONCE = "provision-once"
 @member_page
 def home(request: HttpRequest, member: Member) -> HttpResponse:
     view = services.member_view(member)
-    return render(
-        request, "portal/home.html", {"member": member, "view": view, "approved": _approved(member)}
-    )
+    return render(request, "portal/home.html", {"member": member, "view": view, "approved": _approved(member)})
 
 
 def _approved(member: Member) -> bool:

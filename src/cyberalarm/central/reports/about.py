@@ -17,28 +17,21 @@ _GLOSSARY = (
     ),
     Term(
         "Source",
-        "The Internet address that an event came from. Behind one address there may be one machine or "
-        "thousands.",
+        "The Internet address that an event came from. Behind one address there may be one machine or thousands.",
     ),
     Term(
         "Port",
-        "A numbered door of a computer. Each service, such as a website or remote desktop, has its usual "
-        "number.",
+        "A numbered door of a computer. Each service, such as a website or remote desktop, has its usual number.",
     ),
     Term("Blocked", "The firewall refused the connection. Nothing got in."),
     Term("Let through", "The device allowed it. That alone does not mean that something happened."),
     Term("Reported", "A device noticed it and said so, without saying that it stopped it."),
     Term(
         "May be forged",
-        "Only the source spoke, so its address could be somebody else's. Do not accuse or block on this "
-        "alone.",
+        "Only the source spoke, so its address could be somebody else's. Do not accuse or block on this alone.",
     ),
-    Term(
-        "CVE", "The public number of a known weakness in a product, for looking up the update that mends it."
-    ),
-    Term(
-        "Intrusion detection", "A program, often inside the firewall, that recognises known unwanted traffic."
-    ),
+    Term("CVE", "The public number of a known weakness in a product, for looking up the update that mends it."),
+    Term("Intrusion detection", "A program, often inside the firewall, that recognises known unwanted traffic."),
 )
 
 

@@ -67,8 +67,7 @@ _HABITS: tuple[Step, ...] = (
     ),
     Step(
         "Good habit: a backup that is not connected",
-        "Keep one copy that nobody can reach over the network, and try once a term whether it can be "
-        "restored.",
+        "Keep one copy that nobody can reach over the network, and try once a term whether it can be restored.",
     ),
 )
 
@@ -140,8 +139,7 @@ def _of_let_in(rows: tuple[LetIn, ...]) -> _Candidate:
     key, most = max(by_port.items(), key=lambda item: (item[1], -(item[0].port or 0)))
     others = len(by_port) - 1
     also = (
-        f" The same goes for {words.small(others)} other {'service' if others == 1 else 'services'} listed "
-        "inside."
+        f" The same goes for {words.small(others)} other {'service' if others == 1 else 'services'} listed inside."
         if others
         else ""
     )
@@ -180,9 +178,7 @@ def _of_weaknesses(rows: list[Detection]) -> _Candidate:
 def _of_coverage(coverage: Coverage) -> Iterator[_Candidate]:
     quiet = [c for c in coverage.collectors if not c.reported]
     if quiet and coverage.view is View.PARTIAL:
-        names = " and ".join(words.shown(c.name) for c in quiet[:2]) + (
-            " and others" if len(quiet) > 2 else ""
-        )
+        names = " and ".join(words.shown(c.name) for c in quiet[:2]) + (" and others" if len(quiet) > 2 else "")
         yield _Candidate(
             "quiet",
             76,

@@ -108,9 +108,7 @@ def _count_axis() -> dict[str, Json]:
 def _draw(bars: Sequence[Bar], axes: dict[str, Json], width: int, height: Json) -> str:
     colours: dict[str, str] = {p.label: p.colour for b in bars for p in b.parts}
     values: list[Json] = [
-        {"label": b.label, "part": p.label, "value": p.value, "order": at}
-        for b in bars
-        for at, p in enumerate(b.parts)
+        {"label": b.label, "part": p.label, "value": p.value, "order": at} for b in bars for at, p in enumerate(b.parts)
     ]
     legend: Json = (
         {"title": None, "orient": "top", "symbolType": "square", "symbolSize": 110, "offset": 8}

@@ -69,9 +69,7 @@ class Counting:
 
     def days(self) -> tuple[Day, ...]:
         """Every day of the period in order, those without events too."""
-        found = {
-            r.day("day"): Day(r.day("day"), tries(r), r.number("members")) for r in self._ask("report_days")
-        }
+        found = {r.day("day"): Day(r.day("day"), tries(r), r.number("members")) for r in self._ask("report_days")}
         return tuple(found.get(day, Day(day, Tries())) for day in self.period.days)
 
     def origins(self, places: Places) -> Origins:
@@ -88,9 +86,7 @@ class Counting:
     def sources(
         self, places: Places, *, least_members: int = 1, members_first: bool = False, most: int = MOST_ROWS
     ) -> tuple[Source, ...]:
-        rows = self._ask(
-            "report_sources", least_members=least_members, members_first=int(members_first), most=most
-        )
+        rows = self._ask("report_sources", least_members=least_members, members_first=int(members_first), most=most)
         return tuple(_source(row, places) for row in rows)
 
     def ports(self, most: int = MOST_ROWS) -> tuple[PortTried, ...]:
@@ -121,8 +117,7 @@ class Counting:
 
     def kinds(self) -> tuple[Kind, ...]:
         return tuple(
-            Kind(r.text("sensor"), r.text("category"), tries(r), r.number("sources"))
-            for r in self._ask("report_kinds")
+            Kind(r.text("sensor"), r.text("category"), tries(r), r.number("sources")) for r in self._ask("report_kinds")
         )
 
     def detections(self, most: int = MOST_ROWS) -> tuple[Detection, ...]:
@@ -182,9 +177,7 @@ def tries(row: Row) -> Tries:
     )
 
 
-def place(
-    listed: list[tuple[bytes, int]], places: Places, *, placeable: int, own: int, no_address: int
-) -> Origins:
+def place(listed: list[tuple[bytes, int]], places: Places, *, placeable: int, own: int, no_address: int) -> Origins:
     """Split events by country. `placeable` counts all that have an outside address, listed or not."""
     by_country: Counter[str] = Counter()
     sources: Counter[str] = Counter()

@@ -62,9 +62,7 @@ def member_coverage(member: Member, period: Period, bundles: Iterable[tuple[int,
     return coverage_of(figures)
 
 
-def scope_ledger(
-    members: list[int], period: Period, bundles: Iterable[tuple[int, int]]
-) -> tuple[Ledger, int]:
+def scope_ledger(members: list[int], period: Period, bundles: Iterable[tuple[int, int]]) -> tuple[Ledger, int]:
     """The lines that all these members' collectors received, and how many of the members sent anything."""
     owner = dict(Collector.objects.filter(site__member__in=members).values_list("id", "site__member"))
     whole = Ledger()
@@ -116,9 +114,7 @@ def _ledgers(
 ) -> Iterator[tuple[int, dict[str, dict[str, int]]]]:
     stored = Envelope.objects.filter(collector__in=collectors, state=Envelope.State.STORED)
     yield from (
-        stored.filter(sealed__gte=period.start, sealed__lt=period.end)
-        .values_list("collector_id", "ledgers")
-        .iterator()
+        stored.filter(sealed__gte=period.start, sealed__lt=period.end).values_list("collector_id", "ledgers").iterator()
     )
     late = stored.filter(sealed__gte=period.end + _LATE)
     by_collector: dict[int, list[int]] = defaultdict(list)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from cyberalarm.central.events.spans import Span
 from cyberalarm.central.findings.models import Finding
 from cyberalarm.central.findings.rules_folder import rules
-from cyberalarm.central.findings.words import filled
 from cyberalarm.central.members.models import Collector, Member
 from cyberalarm.central.reports.counting import Counting
 from cyberalarm.central.reports.coverage import member_coverage, scope_ledger
@@ -117,17 +116,13 @@ def gather_network(centre: Centre, period: Period) -> tuple[NetworkItem, ...]:
     )
 
 
-def gather_trend(
-    centre: Centre, scope: Scope, period: Period, *, reference: str, made: datetime
-) -> TrendReport:
+def gather_trend(centre: Centre, scope: Scope, period: Period, *, reference: str, made: datetime) -> TrendReport:
     """The figures of a force's, a region's or the national trend report."""
     now = Counting(centre.store, scope, period)
     members = _members(scope)
     approved = [m for m in members if m.status == Member.Status.APPROVED]
     with_collector = set(
-        Collector.objects.filter(site__member__in=[m.pk for m in approved]).values_list(
-            "site__member", flat=True
-        )
+        Collector.objects.filter(site__member__in=[m.pk for m in approved]).values_list("site__member", flat=True)
     )
     ledger, reporting = scope_ledger([m.pk for m in members], period, now.bundles())
     rising = rising_ports(centre.store, scope, Span(period.start, period.end))
@@ -197,7 +192,7 @@ def _findings(scope: Scope, period: Period) -> tuple[FindingFigure, ...]:
             title=f.title,
             severity=f.severity,
             what=f.what,
-            advice=_advice(f),
+            advice=f.advice,
             first=f.first_seen,
             last=f.last_seen,
             count=f.count,
@@ -206,20 +201,6 @@ def _findings(scope: Scope, period: Period) -> tuple[FindingFigure, ...]:
         )
         for f in rows.order_by("-severity", "-count", "id")
     )
-
-
-def _advice(finding: Finding) -> tuple[str, ...]:
-    """A finding's advice, with the port and addresses it speaks of filled in from its evidence."""
-    facts = finding.facts
-    values = defaultdict(
-        str,
-        dst_port=str(facts.ports[0]) if facts.ports else "",
-        dst_ip=facts.targets[0] if facts.targets else "",
-        src_ip=str(finding.source or (facts.sources[0] if facts.sources else "")),
-        signature=facts.signatures[0] if facts.signatures else "",
-        threat=facts.threats[0] if facts.threats else "",
-    )
-    return tuple(filled(line, values) for line in finding.advice)
 
 
 def _finding_counts(scope: Scope, period: Period) -> tuple[FindingCount, ...]:

@@ -81,11 +81,7 @@ def _unseen(report: MemberReport) -> tuple[str, str, str]:
 def _seen(report: MemberReport) -> tuple[str, str, str]:
     totals = report.totals
     every = totals.tries.total
-    span = (
-        f"in the week of {report.period.words}"
-        if report.period.length == 7
-        else f"from {report.period.words}"
-    )
+    span = f"in the week of {report.period.words}" if report.period.length == 7 else f"from {report.period.words}"
     if report.period.length == 1:
         span = f"on {report.period.words}"
     if every == 0:
@@ -105,11 +101,7 @@ def _seen(report: MemberReport) -> tuple[str, str, str]:
     if totals.let_in:
         came = words.capital(words.count(totals.let_in, "connection"))
         stopped += f" {came} came in to services that should not face the Internet."
-    verdict = (
-        "There is something to act on."
-        if needs_attention(report)
-        else "Nothing here calls for urgent action."
-    )
+    verdict = "There is something to act on." if needs_attention(report) else "Nothing here calls for urgent action."
     return headline, ("warn" if needs_attention(report) else "calm"), f"{stopped} {verdict}"
 
 
@@ -146,19 +138,14 @@ def _comparison(report: MemberReport) -> str:
     if not report.previous_seen:
         return f"We cannot say: nothing reached us for {span}."
     said = words.change(now, before)
-    text = (
-        f"{words.capital(said)} before: {words.count(now, 'event')} now, {words.number(before)} from {span}."
-    )
+    text = f"{words.capital(said)} before: {words.count(now, 'event')} now, {words.number(before)} from {span}."
     if report.totals.let_in != report.previous.let_in:
         text += (
             " Connections let in to services that should not face the Internet: "
             f"{words.number(report.totals.let_in)} now, "
             f"{words.number(report.previous.let_in)} then."
         )
-    return (
-        text
-        + " More tries do not by themselves mean more danger; much of it goes to everybody on the Internet."
-    )
+    return text + " More tries do not by themselves mean more danger; much of it goes to everybody on the Internet."
 
 
 def _view(coverage: Coverage) -> tuple[Block, ...]:
@@ -188,8 +175,7 @@ def _missing(coverage: Coverage, lost: int) -> str:
     parts = []
     if quiet:
         parts.append(
-            f"{words.capital(words.small(quiet))} of {words.small(len(coverage.collectors))} collectors sent "
-            "nothing."
+            f"{words.capital(words.small(quiet))} of {words.small(len(coverage.collectors))} collectors sent nothing."
         )
     if lost:
         parts.append(
@@ -241,9 +227,7 @@ def _closing(report: MemberReport) -> Part:
         )
     else:
         blocks = (
-            Paragraph(
-                f"Nothing was seen at {least} or more members in this period, and nothing else may be told."
-            ),
+            Paragraph(f"Nothing was seen at {least} or more members in this period, and nothing else may be told."),
         )
     network = Section("network", "Seen across the network", blocks)
     return Part("Beyond your network, and about this report", part.intro, (network, *part.sections))

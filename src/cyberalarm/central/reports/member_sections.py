@@ -68,9 +68,7 @@ def _sources(report: MemberReport) -> tuple[Block, ...]:
 
 def _findings(report: MemberReport) -> Section:
     if not report.findings:
-        return Section(
-            "findings", "Findings and advice", (Paragraph("Our checks drew no finding from this period."),)
-        )
+        return Section("findings", "Findings and advice", (Paragraph("Our checks drew no finding from this period."),))
     table = Table(
         "Findings, the most severe first",
         (
@@ -236,8 +234,6 @@ def _devices_said(report: MemberReport) -> Section:
 def _change(report: MemberReport) -> tuple[Block, ...]:
     if not report.previous_seen:
         return (
-            Paragraph(
-                f"Nothing reached us for {report.period.previous.words}, so there is nothing to compare with."
-            ),
+            Paragraph(f"Nothing reached us for {report.period.previous.words}, so there is nothing to compare with."),
         )
     return (change_table(report.totals, report.previous, report.period.noun),)

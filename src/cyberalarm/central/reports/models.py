@@ -44,9 +44,7 @@ class Report(models.Model):
 
     reference = models.CharField(max_length=16, unique=True, default=report_reference, editable=False)
     kind = models.CharField(max_length=8, choices=Kind.choices)
-    member = models.ForeignKey(
-        Member, on_delete=models.CASCADE, null=True, blank=True, related_name="reports"
-    )
+    member = models.ForeignKey(Member, on_delete=models.CASCADE, null=True, blank=True, related_name="reports")
     scope_level = models.CharField(max_length=8, choices=[(str(level), str(level)) for level in Level])
     scope_code = models.CharField(max_length=32, blank=True)
     period_start = models.DateField()  # first day

@@ -54,9 +54,7 @@ _UNNAMED = {
 
 def _parts(tries: Tries) -> tuple[charts.Part, ...]:
     values = (tries.blocked, tries.detected, tries.allowed, tries.unknown)
-    return tuple(
-        charts.Part(name, value, colour) for (name, colour), value in zip(_ACTIONS, values, strict=True)
-    )
+    return tuple(charts.Part(name, value, colour) for (name, colour), value in zip(_ACTIONS, values, strict=True))
 
 
 def _bars(rows: Sequence[tuple[str, Tries]]) -> list[charts.Bar]:
@@ -138,12 +136,7 @@ def origins_section(origins: Origins, places_known: bool) -> Section:
         return Section(
             "places",
             "Where it came from",
-            (
-                Paragraph(
-                    "This centre has no country database, so it cannot say which countries the sources are "
-                    "in."
-                ),
-            ),
+            (Paragraph("This centre has no country database, so it cannot say which countries the sources are in."),),
         )
     whole = origins.total
     rows = [
@@ -191,11 +184,7 @@ def _countries(countries: tuple[Country, ...], whole: int) -> Chart:
         )
         for c in top
     ]
-    alt = (
-        "Events by country: "
-        + ", ".join(f"{country_name(c.code)} {words.number(c.tries)}" for c in top[:5])
-        + "."
-    )
+    alt = "Events by country: " + ", ".join(f"{country_name(c.code)} {words.number(c.tries)}" for c in top[:5]) + "."
     table = Table(
         "Busiest countries",
         (Column("Country", 2.2), number_column("Events"), number_column("Share"), number_column("Sources")),
@@ -251,9 +240,7 @@ def ports_section(ports: tuple[PortTried, ...], all_ports: int, *, members: bool
         " ".join(
             part
             for part in (
-                "* A service that should not face the Internet."
-                if any(p.key.port in risky for p in top)
-                else "",
+                "* A service that should not face the Internet." if any(p.key.port in risky for p in top) else "",
                 of_total(all_ports, len(top), "ports"),
             )
             if part

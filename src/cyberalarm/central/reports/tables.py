@@ -187,9 +187,7 @@ def _summary(rows: Rows) -> str:
 
 
 def _days(days: Iterable[Day]) -> str:
-    return csv_text(
-        ("day", *_TRIES, "members"), ((d.day.isoformat(), *_tries(d.tries), d.members) for d in days)
-    )
+    return csv_text(("day", *_TRIES, "members"), ((d.day.isoformat(), *_tries(d.tries), d.members) for d in days))
 
 
 def _sources(sources: Iterable[Source]) -> str:

@@ -167,13 +167,10 @@ def _stands_out(report: TrendReport) -> Block:
         )
     if report.findings:
         worst = report.findings[0]
-        said.append(
-            f"Gravest finding: {worst.title} {words.capital(words.count(worst.members, 'member'))} had it."
-        )
+        said.append(f"Gravest finding: {worst.title} {words.capital(words.count(worst.members, 'member'))} had it.")
     if report.totals.let_in:
         said.append(
-            "Let in to services that should not face the Internet: "
-            f"{words.count(report.totals.let_in, 'connection')}."
+            f"Let in to services that should not face the Internet: {words.count(report.totals.let_in, 'connection')}."
         )
     return Bullets(tuple(said)) if said else Paragraph("Nothing stands out.")
 
@@ -222,9 +219,7 @@ def _analysis(report: TrendReport) -> Part:
 
 def _change(report: TrendReport) -> Block:
     if not report.previous.tries.total:
-        return Paragraph(
-            f"Nothing reached us for {report.period.previous.words}, so there is nothing to compare with."
-        )
+        return Paragraph(f"Nothing reached us for {report.period.previous.words}, so there is nothing to compare with.")
     return change_table(report.totals, report.previous, report.period.noun)
 
 
@@ -260,9 +255,7 @@ def _detections(report: TrendReport) -> Section:
             "What intrusion detection reported",
             (Paragraph("No intrusion detection reported anything."),),
         )
-    return Section(
-        "devices", "What intrusion detection reported", (detections_table(report.detections, members=True),)
-    )
+    return Section("devices", "What intrusion detection reported", (detections_table(report.detections, members=True),))
 
 
 def _findings(report: TrendReport) -> Section:

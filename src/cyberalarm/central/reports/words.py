@@ -92,9 +92,7 @@ def small(value: int) -> str:
 
 def sentences(*parts: str) -> str:
     """Join texts, each ended by a full stop."""
-    return " ".join(
-        p if p.endswith((".", "!", "?")) else p + "." for p in (part.strip() for part in parts) if p
-    )
+    return " ".join(p if p.endswith((".", "!", "?")) else p + "." for p in (part.strip() for part in parts) if p)
 
 
 def share(part: int, whole: int) -> str:

@@ -22,9 +22,7 @@ _HOST = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a
 
 def force_choices() -> list[tuple[str, list[tuple[str, str]]]]:
     """Every force, grouped by region."""
-    return [
-        (region.name, [(force.code, force.name) for force in region.forces]) for region in regions().values()
-    ]
+    return [(region.name, [(force.code, force.name) for force in region.forces]) for region in regions().values()]
 
 
 class SignUpForm(forms.Form):

@@ -55,15 +55,11 @@ def sign_up(request: HttpRequest, asked: SignUp) -> None:
             postcode=asked.postcode,
             website=asked.website,
         )
-        user = create_member_user(
-            asked.email, asked.name, asked.password, member, Role.OWNER, confirmed=False
-        )
+        user = create_member_user(asked.email, asked.name, asked.password, member, Role.OWNER, confirmed=False)
     EmailAddress.objects.get(user=user, primary=True).send_confirmation(request, signup=True)
     log.info("site.signed_up", member=member.reference, force=member.force)
 
 
 def _tell_known(email: str) -> None:
-    body = render_to_string(
-        "site/mail/known.txt", {"sign_in": settings.CONFIG.url + "/account/login/"}, using="jinja2"
-    )
+    body = render_to_string("site/mail/known.txt", {"sign_in": settings.CONFIG.url + "/account/login/"}, using="jinja2")
     send_mail(f"{settings.CONFIG.service_name}: you have an account already", body, None, [email])

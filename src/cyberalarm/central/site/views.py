@@ -110,13 +110,10 @@ _PROBLEMS: dict[int, Problem] = {
     ),
     419: Problem(
         "This form is no longer valid",
-        "Go back, load the page again and fill in the form once more."
-        " Your browser must accept cookies from this site.",
+        "Go back, load the page again and fill in the form once more. Your browser must accept cookies from this site.",
     ),
     429: Problem("Too many tries", "Wait a few minutes and try again."),
-    500: Problem(
-        "Something went wrong here", "It is not your fault. Try again later; what you sent may not be saved."
-    ),
+    500: Problem("Something went wrong here", "It is not your fault. Try again later; what you sent may not be saved."),
 }
 
 

@@ -90,9 +90,7 @@ def rising_ports(
     first, last = _day(span.start), _day(span.end - timedelta(microseconds=1))
     start, end = _midnight(first - timedelta(days=HISTORY_DAYS)), _midnight(last + timedelta(days=1))
     seen = [row.day("day") for row in store.query("series_by_day", scope, start=start, end=end)]
-    rows = store.query(
-        "port_sources_by_day", scope, start=start, end=end, least_sources=max(1, least_sources)
-    )
+    rows = store.query("port_sources_by_day", scope, start=start, end=end, least_sources=max(1, least_sources))
     found: list[RisingPort] = []
     for row in rows:
         counts = zip(row.numbers("sources"), row.numbers("members"), row.numbers("totals"), strict=True)
@@ -105,9 +103,7 @@ def rising_ports(
             if risen := rise(sources, before):
                 port, protocol = row.number("dst_port"), row.number("protocol")
                 found.append(RisingPort(port, protocol, day, _whole(day), members, total, risen))
-    return sorted(
-        found, key=lambda r: (-r.day.toordinal(), r.rise.usual - r.rise.sources, r.port, r.protocol)
-    )
+    return sorted(found, key=lambda r: (-r.day.toordinal(), r.rise.usual - r.rise.sources, r.port, r.protocol))
 
 
 def _day(moment: datetime) -> date:
@@ -175,13 +171,9 @@ def _port(row: Row) -> PortFigure:
     return PortFigure(*(row.number(name) for name in names))
 
 
-def _shared_sources(
-    store: EventStore, scope: Scope, span: Span, least: int, rows: int
-) -> tuple[SourceFigure, ...]:
+def _shared_sources(store: EventStore, scope: Scope, span: Span, least: int, rows: int) -> tuple[SourceFigure, ...]:
     """Sources that at least so many members saw; one member's own are for its own report."""
-    found = store.query(
-        "sources_by_members", scope, start=span.start, end=span.end, least_members=least, limit=rows
-    )
+    found = store.query("sources_by_members", scope, start=span.start, end=span.end, least_members=least, limit=rows)
     return tuple(_source(row) for row in found)
 
 

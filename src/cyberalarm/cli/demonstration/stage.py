@@ -83,7 +83,9 @@ class Stage:
                 if process.poll() is not None:
                     raise DemoError(f"The process {name!r} ended early: {self._last_words(name)}")
             if time.monotonic() > deadline:
-                raise DemoError(f"{what} took longer than {seconds:.0f} s.", next_step=f"See the logs in {self.folder}.")
+                raise DemoError(
+                    f"{what} took longer than {seconds:.0f} s.", next_step=f"See the logs in {self.folder}."
+                )
             time.sleep(0.1)
 
     def stop(self, name: str) -> int:

@@ -13,7 +13,6 @@ from threading import Thread
 from cyberalarm.collector.receive.chunk import Chunk, Intake
 from cyberalarm.core.errors import ConfigurationError
 
-
 _LARGEST = 65_535
 _LAST_ROUNDS = 100
 _AT_ONCE = 2_000  # datagrams in one go; bounds both memory and the time a line waits

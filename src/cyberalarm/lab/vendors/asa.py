@@ -94,9 +94,7 @@ class Asa:
             return f"3-710003: TCP access denied by ACL from {c.src}/{c.src_port} to {target}"
         if choice == 3:
             ends = f"{near}/{c.src}({c.src_port}) -> {far}/{c.dst}({c.dst_port})"
-            return (
-                f"6-106100: access-list {near}_access_in denied {name} {ends} hit-cnt 1 first hit [0x0, 0x0]"
-            )
+            return f"6-106100: access-list {near}_access_in denied {name} {ends} hit-cnt 1 first hit [0x0, 0x0]"
         return f"4-106023: Deny {name} src {near}:{c.src}/{c.src_port} dst {far}:{c.dst}/{c.dst_port} {group}"
 
     def _housekeeping(self, h: Housekeeping) -> str:

@@ -63,9 +63,7 @@ class Netfilter:
             ethertype = "86:dd" if c.ipv6 else "08:00"
             where = f"IN=eth0 OUT= MAC={_SELF}:{_GATEWAY}:{ethertype}"
         # one packet is logged, the first: for an allowed TCP connection its SYN
-        length = (
-            60 if c.allowed and c.protocol == TCP else min(max(c.sent, 40 if c.protocol == TCP else 28), 1500)
-        )
+        length = 60 if c.allowed and c.protocol == TCP else min(max(c.sent, 40 if c.protocol == TCP else 28), 1500)
         if c.ipv6:
             length = max(length, 60)
             ip = (

@@ -94,9 +94,7 @@ class Pfsense:
             case Topic.LOGIN:
                 return f"/index.php: Successful login for user '{h.user}' from: {h.address} (Local Database)"
             case Topic.LOGIN_FAILED:
-                return (
-                    f"/index.php: webConfigurator authentication error for user '{h.user}' from: {h.address}"
-                )
+                return f"/index.php: webConfigurator authentication error for user '{h.user}' from: {h.address}"
             case Topic.CONFIGURATION:
                 what = h.detail or "Firewall: Rules - saved/edited a firewall rule."
                 who = f"{h.user}@{h.address} (Local Database)"

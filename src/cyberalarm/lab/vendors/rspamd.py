@@ -36,9 +36,7 @@ class Rspamd:
             case Mail():
                 text = f"<{tag}>; task; rspamd_task_write_log: {self._task(event)}"
             case Housekeeping() if event.topic is Topic.UPDATE:
-                text = (
-                    f"<{tag}>; map; read_map_file: /etc/rspamd/maps.d/redirectors.inc: map file is unchanged"
-                )
+                text = f"<{tag}>; map; read_map_file: /etc/rspamd/maps.d/redirectors.inc: map file is unchanged"
             case Housekeeping():
                 port = self._rng.randrange(32768, 60999)
                 text = f"<{tag}>; task; accept_socket: accepted connection from 127.0.0.1 port {port}"

@@ -17,9 +17,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("name", models.CharField(max_length=32, unique=True)),
                 ("looked_until", models.DateTimeField()),
@@ -30,9 +28,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("rule", models.CharField(db_index=True, max_length=64)),
                 ("rule_version", models.PositiveIntegerField()),
@@ -43,9 +39,7 @@ class Migration(migrations.Migration):
                 ("advice_lines", models.JSONField()),
                 (
                     "severity",
-                    models.PositiveSmallIntegerField(
-                        choices=[(1, "Low"), (2, "Medium"), (3, "High"), (4, "Critical")]
-                    ),
+                    models.PositiveSmallIntegerField(choices=[(1, "Low"), (2, "Medium"), (3, "High"), (4, "Critical")]),
                 ),
                 ("category", models.CharField(max_length=32)),
                 ("technique", models.CharField(blank=True, max_length=16)),

@@ -17,17 +17,13 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("sequence", models.BigIntegerField()),
                 ("digest", models.CharField(max_length=64, unique=True)),
                 (
                     "state",
-                    models.CharField(
-                        choices=[("storing", "Being stored"), ("stored", "Stored")], max_length=8
-                    ),
+                    models.CharField(choices=[("storing", "Being stored"), ("stored", "Stored")], max_length=8),
                 ),
                 ("sealed", models.DateTimeField()),
                 ("received", models.DateTimeField()),
@@ -48,15 +44,11 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ("collector", "sequence"),
                 "indexes": [
-                    models.Index(
-                        condition=models.Q(("state", "storing")), fields=["state"], name="envelope_storing"
-                    ),
+                    models.Index(condition=models.Q(("state", "storing")), fields=["state"], name="envelope_storing"),
                     models.Index(fields=["collector", "received"], name="envelope_by_received"),
                 ],
                 "constraints": [
-                    models.UniqueConstraint(
-                        fields=("collector", "sequence"), name="envelope_once_per_sequence"
-                    )
+                    models.UniqueConstraint(fields=("collector", "sequence"), name="envelope_once_per_sequence")
                 ],
             },
         ),
@@ -65,9 +57,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("device", models.CharField(max_length=32)),
                 ("received", models.BigIntegerField(default=0)),
@@ -94,9 +84,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ("collector", "device"),
-                "constraints": [
-                    models.UniqueConstraint(fields=("collector", "device"), name="ledger_once_per_device")
-                ],
+                "constraints": [models.UniqueConstraint(fields=("collector", "device"), name="ledger_once_per_device")],
             },
         ),
     ]

@@ -19,9 +19,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 (
                     "reference",
@@ -82,9 +80,7 @@ class Migration(migrations.Migration):
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
-                            models.Q(
-                                ("kind", "member"), ("member__isnull", False), ("scope_level", "member")
-                            ),
+                            models.Q(("kind", "member"), ("member__isnull", False), ("scope_level", "member")),
                             models.Q(
                                 ("kind", "trend"),
                                 ("member__isnull", True),

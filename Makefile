@@ -1,0 +1,71 @@
+# The two commands that a newcomer needs are `make demo` and `make test`; each sets up what it needs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell deploy/find-python)
+KERNEL := $(shell find kernel/src -name '*.rs') kernel/Cargo.toml kernel/Cargo.lock
+SITE := src/cyberalarm/central/site/static/cyberalarm.css
+
+# What tests use beside Python, Rust and Node: a browser, PDF readers, and services to scan on loopback.
+PACKAGES := chromium poppler-utils openssh-server nginx-light lighttpd
+
+.PHONY: help install system demo test lint format bench fuzz clean
+
+help:  ## Show this list.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/locked: requirements.lock deploy/find-python
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; install it and run make again."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $@
+
+$(VENV)/built: $(VENV)/locked pyproject.toml $(KERNEL)
+	@command -v cargo >/dev/null || { echo "Rust is needed (https://rustup.rs); install it and run make again."; exit 1; }
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+$(SITE): package-lock.json package.json $(shell find src/cyberalarm/central/site/assets -type f)
+	@command -v npm >/dev/null || { echo "Node 20 or newer with npm is needed; install it and run make again."; exit 1; }
+	npm ci --silent
+	npm run --silent build
+	touch $@
+
+install: $(VENV)/built $(SITE)  ## Set up the virtual environment, the kernel and the site's files.
+
+system: ## Install what the tests need from Debian packages, where that is allowed.
+	@deploy/system-packages $(PACKAGES)
+
+demo: install  ## The whole system at work on this machine (ONCE=1 ends when done).
+	$(BIN)/cyberalarm demo $(if $(ONCE),--once)
+
+test: install system  ## All tests.
+	cd kernel && cargo test --quiet --locked
+	$(BIN)/pytest $(PYTEST)
+
+lint: install  ## Style, types, imports, packs.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cyberalarm formats lint
+	cd kernel && cargo fmt --check && cargo clippy --quiet --locked --all-targets -- -D warnings
+
+format: install  ## Put code into the house's form.
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+	cd kernel && cargo fmt
+
+bench: install  ## Speed and memory, beside peers in the same run; writes docs/benchmarks.md.
+	$(BIN)/python -m bench
+
+lock:  ## Renew requirements.lock from pyproject.toml (needs uv).
+	uv pip compile --universal --python-version 3.11 --all-extras pyproject.toml --generate-hashes --no-header \
+	  --no-annotate --no-emit-index-url --quiet -o requirements.lock
+
+clean:  ## Remove everything that was built.
+	rm -rf $(VENV) node_modules kernel/target demo-data $(SITE) src/cyberalarm/*.so

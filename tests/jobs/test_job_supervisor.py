@@ -1,0 +1,206 @@
+"""The supervisor, for real: once per slot, recovered after a death, retried after a failure."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from django.db import connection
+
+from cyberalarm.central.events.arrow import Origin, table_of, with_origin
+from cyberalarm.central.findings.models import Finding
+from cyberalarm.central.jobs.models import JobRun
+from cyberalarm.central.jobs.schedule import Every, wait_after
+from cyberalarm.central.jobs.supervisor import Supervisor, recover_orphans, run_if_due
+from cyberalarm.central.jobs.work import Job, default_jobs
+from cyberalarm.core.errors import CyberAlarmError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cyberalarm.central.events.store import EventStore
+    from cyberalarm.central.members.models import Member
+
+NOW = datetime(2026, 11, 20, 8, 5, 30, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+# How long a test waits for a thread before it calls it lost; never how long anything should take.
+PATIENCE = 60
+
+
+@pytest.fixture(autouse=True)
+def no_runs(database: None) -> Iterator[None]:
+    JobRun.objects.all().delete()
+    yield
+    JobRun.objects.all().delete()
+
+
+def at(moment: datetime) -> Callable[[], datetime]:
+    return lambda: moment
+
+
+class Counting:
+    """Work that counts its runs and fails as often as it is told to."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.runs = 0
+        self.failures = failures
+        self.ran = threading.Event()
+
+    def __call__(self, store: EventStore, now: datetime) -> str:
+        self.runs += 1
+        self.ran.set()
+        if self.runs <= self.failures:
+            raise CyberAlarmError("not today", code="not-today")
+        return f"run {self.runs}"
+
+
+def test_once_per_slot(store: EventStore) -> None:
+    work = Counting()
+    job = Job("count", Every.MINUTE, work)
+    for seconds in (0, 1, 20, 29):
+        run_if_due(job, store, at(NOW + timedelta(seconds=seconds)))
+    assert work.runs == 1
+    run_if_due(job, store, at(NOW + timedelta(seconds=30)))
+    assert [(r.key, r.state, r.result) for r in JobRun.objects.order_by("key")] == [
+        ("2026-11-20T08:05", "done", "run 1"),
+        ("2026-11-20T08:06", "done", "run 2"),
+    ]
+
+
+def test_failures_are_kept_retried_with_growing_waits_and_forgiven(store: EventStore) -> None:
+    work = Counting(failures=3)
+    job = Job("count", Every.WEEK, work)
+    moment = NOW
+    for attempt in (1, 2, 3):
+        run = run_if_due(job, store, at(moment))
+        assert run is not None
+        assert (run.state, run.attempts, run.result) == ("failed", attempt, "not-today")
+        assert run.next_try == moment + wait_after(attempt)
+        assert run_if_due(job, store, at(run.next_try - timedelta(seconds=1))) is None
+        moment = run.next_try
+    run = run_if_due(job, store, at(moment))
+    assert run is not None
+    assert run.state == "done"
+    assert JobRun.objects.count() == 1
+    following = run_if_due(job, store, at(moment + timedelta(days=7)))
+    assert following is not None
+    assert following.attempts == 1
+
+
+def test_a_bug_in_a_job_is_a_failure_and_not_the_end(store: EventStore) -> None:
+    def broken(store: EventStore, now: datetime) -> str:
+        raise ZeroDivisionError
+
+    run = run_if_due(Job("broken", Every.MINUTE, broken), store, at(NOW))
+    assert run is not None
+    assert (run.state, run.result) == ("failed", "ZeroDivisionError")
+
+
+def test_old_runs_are_forgotten_and_the_newest_kept(store: EventStore) -> None:
+    job = Job("count", Every.HOUR, Counting())
+    for days in (0, 1, 9):
+        run_if_due(job, store, at(NOW + timedelta(days=days)))
+    assert [r.key for r in JobRun.objects.all()] == ["2026-11-29T08"]
+
+
+DYING = """
+import os, sys
+from datetime import datetime
+import django
+django.setup()
+from cyberalarm.central.jobs.schedule import Every
+from cyberalarm.central.jobs.supervisor import run_if_due
+from cyberalarm.central.jobs.work import Job
+def work(store, now):
+    print("working", flush=True)
+    sys.stdin.read()
+    return ""
+run_if_due(Job("count", Every.WEEK, work), None, lambda: datetime.fromisoformat(sys.argv[1]))
+"""
+
+
+def test_a_run_cut_off_by_a_death_is_done_at_the_next_start(store: EventStore) -> None:
+    connection.close()
+    dying = subprocess.Popen(
+        [sys.executable, "-c", DYING, NOW.isoformat()],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ, text=True,
+    )  # fmt: skip
+    assert dying.stdout is not None
+    assert "working" in dying.stdout.readline()
+    dying.send_signal(signal.SIGKILL)
+    assert dying.wait() == -signal.SIGKILL
+    assert JobRun.objects.get().state == JobRun.State.RUNNING
+    work = Counting()
+    job = Job("count", Every.WEEK, work)
+    assert run_if_due(job, store, at(NOW + MINUTE)) is None
+    assert recover_orphans(NOW + MINUTE) == 1
+    run = run_if_due(job, store, at(NOW + MINUTE))
+    assert run is not None
+    assert (run.state, run.attempts, work.runs) == ("done", 2, 1)
+
+
+def test_the_threads_run_and_stop(store: EventStore) -> None:
+    """Two jobs by a real clock, one of which always fails; neither keeps the other, both end."""
+    good, bad = Counting(), Counting(failures=10**9)
+    jobs = (Job("good", Every.HOUR, good), Job("bad", Every.HOUR, bad))
+    supervisor = Supervisor(store, jobs, look_seconds=0.01)
+    supervisor.start()
+    assert good.ran.wait(PATIENCE)
+    assert bad.ran.wait(PATIENCE)
+    supervisor.stop(PATIENCE)
+    assert not [t for t in threading.enumerate() if t.name in {"job-good", "job-bad"}]
+    assert {r.job: r.state for r in JobRun.objects.all()} == {"good": "done", "bad": "failed"}
+
+
+def test_stopping_lets_a_running_job_finish(store: EventStore) -> None:
+    begun, finish = threading.Event(), threading.Event()
+
+    def slow(store: EventStore, now: datetime) -> str:
+        begun.set()
+        assert finish.wait(PATIENCE)
+        return "whole"
+
+    supervisor = Supervisor(store, (Job("slow", Every.HOUR, slow),), look_seconds=0.01)
+    supervisor.start()
+    assert begun.wait(PATIENCE)
+    threading.Timer(0.05, finish.set).start()
+    supervisor.stop(PATIENCE)
+    assert JobRun.objects.get().result == "whole"
+
+
+def test_the_centre_s_own_jobs_find_and_report(store: EventStore, members: list[Member]) -> None:
+    """Detections, trends and last week's reports, for real, each done once."""
+    from cyberalarm.central.reports.models import Report
+
+    Report.objects.all().delete()
+    monday = datetime(2026, 11, 9, 10, tzinfo=UTC)
+    rows = [
+        {
+            "time": monday + n * timedelta(seconds=10),
+            "sensor": "firewall",
+            "action": "blocked",
+            "direction": "inbound",
+            "src_ip": "198.18.0.9",
+            "dst_ip": "203.0.113.10",
+            "dst_port": 22,
+            "protocol": 6,
+        }
+        for n in range(40)
+    ]
+    one = members[0]
+    store.insert(with_origin(table_of(rows), Origin(one.pk, 1, 1, one.force, one.region, monday)))
+    runs = [run_if_due(job, store, at(NOW)) for job in default_jobs()]
+    assert [(run.job, run.state) for run in runs if run] == [
+        ("detections", "done"), ("trends", "done"), ("reports", "done"),
+    ]  # fmt: skip
+    assert Finding.objects.get(rule="ssh-guessing").member == one
+    assert Report.objects.filter(member=one).count() == 1
+    # One for each of four members; the nation, three regions and three forces.
+    assert Report.objects.count() == 4 + 1 + len({m.region for m in members}) + 3
+    Report.objects.all().delete()
