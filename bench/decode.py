@@ -2,8 +2,8 @@
 
     python bench/decode.py [ROUNDS]
 
-Lines are the lab's: FortiGate alone, and the mix of all its devices. `decode` gives columns; `to Arrow` adds the compressed IPC stream.
-The peer finds `key=value` pairs with `re` and builds a dictionary, which is what a script would do.
+Lines are the lab's: FortiGate alone, and the mix of all its devices. `decode` gives columns; `to Arrow` adds the compressed
+IPC stream. The peer finds `key=value` pairs with `re` and builds a dictionary, which is what a script would do.
 """
 
 from __future__ import annotations

@@ -6,15 +6,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from event_rows import START, Given, table
 from hypothesis import given
 from hypothesis import strategies as st
-from test_event_scope import a_value, all_queries
 
 from cyberalarm.central.events import queries
 from cyberalarm.central.events.errors import QueryFileError, QueryParameterError
 from cyberalarm.core.places import Scope
 from cyberalarm.core.schema import event_schema
+from tests.events.event_rows import START, Given, table
+from tests.events.test_event_scope import a_value, all_queries
 
 if TYPE_CHECKING:
     from cyberalarm.central.events.store import EventStore

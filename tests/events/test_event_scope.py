@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from event_rows import FORCE_OF, GIVEN, START, Given, table
 from hypothesis import HealthCheck, given, settings
 
 from cyberalarm.central.events import queries
 from cyberalarm.central.findings.compiling import compiled
 from cyberalarm.central.findings.rules_folder import rules
 from cyberalarm.core.places import Level, Scope, forces
+from tests.events.event_rows import FORCE_OF, GIVEN, START, Given, table
 
 if TYPE_CHECKING:
     from cyberalarm.central.events.store import EventStore, Parameter

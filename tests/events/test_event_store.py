@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
-from event_rows import GIVEN, START, Given, table
 from hypothesis import HealthCheck, given, settings
 
 from cyberalarm.central.events import store as stores
@@ -31,6 +30,7 @@ from cyberalarm.central.events.errors import (
 from cyberalarm.central.events.store import EventStore
 from cyberalarm.core.places import Scope
 from cyberalarm.core.schema import FieldType, event_schema
+from tests.events.event_rows import GIVEN, START, Given, table
 
 if TYPE_CHECKING:
     from pathlib import Path

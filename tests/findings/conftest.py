@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import django
 import pytest
-from django.conf import settings
+from django.core.management import call_command
 
-if not settings.configured and "CYBERALARM_CENTRAL_CONFIG" not in os.environ:
-    _FOLDER = Path(tempfile.mkdtemp(prefix="cyberalarm-findings-tests-"))
-    (_FOLDER / "central.toml").write_text('data = "data"\n')
-    os.environ["CYBERALARM_CENTRAL_CONFIG"] = str(_FOLDER / "central.toml")
-    atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cyberalarm.central.settings")
-django.setup()
-
-from django.core.management import call_command  # noqa: E402
-
-from cyberalarm.central.events.store import EventStore  # noqa: E402
-from cyberalarm.central.findings.models import DetectionRun, Finding  # noqa: E402
-from cyberalarm.central.members.models import Member  # noqa: E402
+from cyberalarm.central.events.store import EventStore
+from cyberalarm.central.findings.models import DetectionRun, Finding
+from cyberalarm.central.members.models import Member
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

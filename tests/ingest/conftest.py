@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import django
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 
-if not settings.configured and "CYBERALARM_CENTRAL_CONFIG" not in os.environ:
-    _FOLDER = Path(tempfile.mkdtemp(prefix="cyberalarm-tests-"))
-    (_FOLDER / "central.toml").write_text('data = "data"\n')
-    os.environ["CYBERALARM_CENTRAL_CONFIG"] = str(_FOLDER / "central.toml")
-    import atexit
-
-    atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cyberalarm.central.settings")
-django.setup()
-
-from django.core.management import call_command  # noqa: E402
-
-from cyberalarm.central.accounts.models import Role, User  # noqa: E402
-from cyberalarm.central.enrolment import services as enrolment  # noqa: E402
-from cyberalarm.central.events.store import EventStore  # noqa: E402
-from cyberalarm.central.ingest import services as ingest  # noqa: E402
-from cyberalarm.central.members.models import Member, Site  # noqa: E402
-from cyberalarm.envelope.documents import Enrolment  # noqa: E402
-from cyberalarm.envelope.keys import SigningKey  # noqa: E402
-from cyberalarm.envelope.requests import EnrolmentRequest  # noqa: E402
-
-from ingest_sender import Sender  # noqa: E402  isort: skip
+from cyberalarm.central.accounts.models import Role, User
+from cyberalarm.central.enrolment import services as enrolment
+from cyberalarm.central.events.store import EventStore
+from cyberalarm.central.ingest import services as ingest
+from cyberalarm.central.members.models import Member, Site
+from cyberalarm.envelope.documents import Enrolment
+from cyberalarm.envelope.keys import SigningKey
+from cyberalarm.envelope.requests import EnrolmentRequest
+from tests.ingest.ingest_sender import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

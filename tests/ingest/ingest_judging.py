@@ -14,10 +14,9 @@ from cyberalarm.central.members.models import Collector
 from cyberalarm.core.errors import CyberAlarmError
 
 if TYPE_CHECKING:
-    from ingest_sender import Sender
-
     from cyberalarm.central.events.store import EventStore
     from cyberalarm.central.ingest.services import Ingest
+    from tests.ingest.ingest_sender import Sender
 
 
 def pk(sender: Sender) -> int:

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as bounds
 from hypothesis import strategies as st
-from ingest_judging import pk, refused
-from ingest_sender import Sender, events, ledger, now_ms, stream
 
 from cyberalarm.central.enrolment.problems import PROBLEMS
 from cyberalarm.central.events.arrow import arrow_schema
 from cyberalarm.central.ingest import arrow_bounds
 from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.envelope import payload
+from tests.ingest.ingest_judging import pk, refused
+from tests.ingest.ingest_sender import Sender, events, ledger, now_ms, stream
 
 if TYPE_CHECKING:
     from cyberalarm.central.events.store import EventStore

@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from ingest_sender import Sender
 
 from cyberalarm.central.config import CentralConfig
 from cyberalarm.central.enrolment.keys import centre_keys
 from cyberalarm.envelope import receipts, sealing
 from cyberalarm.envelope.documents import Enrolment
 from cyberalarm.envelope.keys import SigningKey
+from tests.ingest.ingest_sender import Sender
 
 HERE = Path(__file__).parent
 ENVELOPES, ROWS = 10, 40

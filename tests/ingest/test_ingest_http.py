@@ -14,7 +14,6 @@ import urllib3
 import uvicorn
 from django.conf import settings
 from django.core.asgi import get_asgi_application
-from ingest_sender import Sender, now_ms
 
 from cyberalarm.central.enrolment import services as enrolment
 from cyberalarm.central.enrolment.keys import centre_keys
@@ -25,6 +24,7 @@ from cyberalarm.envelope import receipts, sealing
 from cyberalarm.envelope.documents import Enrolment, Status
 from cyberalarm.envelope.keys import SigningKey
 from cyberalarm.envelope.requests import EnrolmentRequest, sign_request
+from tests.ingest.ingest_sender import Sender, now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,6 @@ from django.conf import settings
 from hypothesis import HealthCheck, given
 from hypothesis import settings as bounds
 from hypothesis import strategies as st
-from ingest_judging import pk, refused, rows, trace
-from ingest_sender import Sender, events, ledger, stream
 
 from cyberalarm.central.enrolment.keys import centre_keys
 from cyberalarm.central.enrolment.models import Chain
@@ -24,6 +22,8 @@ from cyberalarm.central.members.models import Collector
 from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.envelope import payload, receipts, sealing
 from cyberalarm.envelope.keys import AnalysisKey, SigningKey, Suite
+from tests.ingest.ingest_judging import pk, refused, rows, trace
+from tests.ingest.ingest_sender import Sender, events, ledger, stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable

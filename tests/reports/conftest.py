@@ -5,42 +5,20 @@ The event store is shared by the tests of a module, so each test has members and
 
 from __future__ import annotations
 
-import atexit
 import itertools
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator  # noqa: TC003
 from datetime import date, timedelta
-from pathlib import Path
 
-import django
 import pytest
-from django.conf import settings
+from django.db import transaction
 
-if not settings.configured and "CYBERALARM_CENTRAL_CONFIG" not in os.environ:
-    _FOLDER = Path(tempfile.mkdtemp(prefix="cyberalarm-report-tests-"))
-    (_FOLDER / "central.toml").write_text('data = "data"\n')
-    os.environ["CYBERALARM_CENTRAL_CONFIG"] = str(_FOLDER / "central.toml")
-    atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cyberalarm.central.settings")
-django.setup()
-
-from django.core.management import call_command  # noqa: E402
-from django.db import transaction  # noqa: E402
-
-from cyberalarm.central.events.store import EventStore  # noqa: E402
-from cyberalarm.central.members.models import Collector, Member, Site  # noqa: E402
-from cyberalarm.central.reports.period import Period  # noqa: E402
+from cyberalarm.central.events.store import EventStore
+from cyberalarm.central.members.models import Collector, Member, Site
+from cyberalarm.central.reports.period import Period
 
 # Far from the numbers that other tests' members get.
 _NUMBERS = itertools.count(700_000)
 _WEEKS = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def migrated() -> None:
-    call_command("migrate", verbosity=0)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from cyberalarm.central.reports.services import make_member_report, make_trend_r
 from cyberalarm.core.places import Scope, forces
 from cyberalarm.core.ports import risky_ports
 
-from generated_rows import Row, rows_of, send  # isort: skip
+from tests.reports.generated_rows import Row, rows_of, send  # isort: skip
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

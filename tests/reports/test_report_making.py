@@ -27,7 +27,7 @@ from cyberalarm.central.reports.views import download, may_see_report
 from cyberalarm.core.outcome import Ledger, Outcome
 from cyberalarm.core.places import Scope, forces
 
-from generated_rows import rows_of, send  # isort: skip
+from tests.reports.generated_rows import rows_of, send  # isort: skip
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def test_findings_and_their_advice_are_in_the_report(
         "episode_end": moment,
         "count": 690,
         "evidence": {},
+        "advice_lines": ["Close <i>remote desktop</i> (port 3389) to {everybody}."],
         "created": moment,
         "updated": moment,
     }
@@ -118,8 +119,8 @@ def test_findings_and_their_advice_are_in_the_report(
         make_member_report(store, member, period, period.end).file(settings.CONFIG.data, Form.HTML).read_text("utf-8")
     )
     assert "Guessed &lt;b&gt;passwords&lt;/b&gt;" in page
-    assert mine.advice
-    assert mine.advice[0].split("{")[0][:30] in page
+    assert mine.advice == ("Close <i>remote desktop</i> (port 3389) to {everybody}.",)
+    assert "Close &lt;i&gt;remote desktop&lt;/i&gt; (port 3389) to {everybody}." in page
     assert "Of somebody else" not in page
     assert "Long ago" not in page
 

@@ -26,7 +26,7 @@ from cyberalarm.central.reports.pdf import PRINTABLE, printable, render_pdf
 from cyberalarm.central.reports.period import Period
 from cyberalarm.central.reports.tables import member_csv
 
-from figures_by_hand import (  # isort: skip
+from tests.reports.figures_by_hand import (  # isort: skip
     HOSTILE,
     MADE,
     a_hostile_member,

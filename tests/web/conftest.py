@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import shutil
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import django
 import pytest
-from django.conf import settings
+from django.core import mail
+from django.core.cache import cache
+from django.db import transaction
+from django.test import override_settings
+from django.utils import timezone
 
-if not settings.configured and "CYBERALARM_CENTRAL_CONFIG" not in os.environ:
-    _FOLDER = Path(tempfile.mkdtemp(prefix="cyberalarm-web-tests-"))
-    (_FOLDER / "central.toml").write_text('data = "data"\n')
-    os.environ["CYBERALARM_CENTRAL_CONFIG"] = str(_FOLDER / "central.toml")
-    atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cyberalarm.central.settings")
-django.setup()
-
-from typing import TYPE_CHECKING  # noqa: E402
-
-from django.core import mail  # noqa: E402
-from django.core.cache import cache  # noqa: E402
-from django.core.management import call_command  # noqa: E402
-from django.db import transaction  # noqa: E402
-from django.test import override_settings  # noqa: E402
-from django.utils import timezone  # noqa: E402
-
-from cyberalarm.central.accounts.models import Role, User  # noqa: E402
-from cyberalarm.central.accounts.services import create_member_user, create_police_user  # noqa: E402
-from cyberalarm.central.events import store as event_store  # noqa: E402
-from cyberalarm.central.events.store import EventStore  # noqa: E402
-from cyberalarm.central.members.models import Member, Site  # noqa: E402
-from cyberalarm.core.places import Scope  # noqa: E402
-from tests.web.browsing import PASSWORD, Visitor  # noqa: E402
+from cyberalarm.central.accounts.models import Role, User
+from cyberalarm.central.accounts.services import create_member_user, create_police_user
+from cyberalarm.central.events import store as event_store
+from cyberalarm.central.events.store import EventStore
+from cyberalarm.central.members.models import Member, Site
+from cyberalarm.core.places import Scope
+from tests.web.browsing import PASSWORD, Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-
-@pytest.fixture(scope="session")
-def migrated() -> None:
-    call_command("migrate", verbosity=0)
 
 
 @pytest.fixture
@@ -59,7 +36,7 @@ def database(migrated: None) -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
     opened = EventStore.open(tmp_path_factory.mktemp("web-events"))
     yield opened

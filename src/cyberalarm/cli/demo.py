@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from cyberalarm.central.commands import MadeReport
     from cyberalarm.cli.demonstration.cast import Player, SignIn
+    from cyberalarm.cli.demonstration.scan import ScanVerdict
     from cyberalarm.lab.truth import Truth
 
 app = typer.Typer(help="The whole system at work on this machine.")
@@ -92,6 +93,7 @@ class _Run:
         self._ledgers: list[LedgerVerdict] = []
         self._episodes: list[EpisodeVerdict] = []
         self._reports: list[MadeReport] = []
+        self._scanned: ScanVerdict | None = None
         self._lines_per_second = 0.0
 
     def whole(self, seed: str, scale: float) -> bool:
@@ -113,7 +115,11 @@ class _Run:
         last = datetime.fromtimestamp(truth.end / 1000 - 1, _LONDON).date()
         self._reports = control.ask(self._data, "report", last=last.isoformat(), days=7)  # type: ignore[assignment]
         self._judge(truth)
+        self._steps.say("Scanning one member's services, with consent and proof of control")
+        self._scan()
         self._steps.say("Done")
+        if self._scanned is None or self._scanned.missing:
+            return False
         return not any(v.trouble for v in self._ledgers) and not any(v.missing for v in self._episodes)
 
     @property
@@ -245,6 +251,12 @@ class _Run:
         ]
         self._episodes = [judge(episode, found) for episode in truth.episodes]
 
+    def _scan(self) -> None:
+        from cyberalarm.cli.demonstration.scan import scan
+
+        player = self._players[1]
+        self._scanned = scan(self.folder / "scan", player.reference, player.name)
+
     def tell(self) -> None:
         """Print what was found, the ledgers, where the reports lie, and how to sign in."""
         console = result_console()
@@ -261,12 +273,23 @@ class _Run:
             console.print(f"  {made['title']}")
             for name in made["files"]:
                 console.print(f"    {Path(made['folder']) / name}")
+        self._tell_scan(console)
         console.print(f"\nThe site: {self.url} (its certificate is self-made: your browser will ask)")
         for sign_in in self._sign_ins:
             console.print(f"  {sign_in.who:45} {sign_in.email:38} {sign_in.password}")
         console.print(
             f"\n{self._steps.elapsed:.0f} s in all; {self._lines_per_second:,.0f} lines/s were played at the collectors."
         )
+
+    def _tell_scan(self, console: Console) -> None:
+        scanned = self._scanned
+        if scanned is None:
+            return
+        console.print("  Vulnerability Assessment Report of decoy services on this machine")
+        console.print(f"    {scanned.report}")
+        console.print(f"    {scanned.services} services, {scanned.findings} findings: {', '.join(scanned.cves)}")
+        for missing in scanned.missing:
+            console.print(f"    MISSING: {missing}")
 
     def _tell_ledgers(self, console: Console) -> None:
         console.print("\nLedgers: every line has exactly one fate")

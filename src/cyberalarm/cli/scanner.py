@@ -56,9 +56,7 @@ class FeedKind(StrEnum):
 OutputOption = Annotated[Output, typer.Option("--output", help="How to print results.")]
 LabOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--lab", help="A loopback address that may be scanned; repeat for more. Marks everything LAB."
-    ),
+    typer.Option("--lab", help="A loopback address that may be scanned; repeat for more. Marks everything LAB."),
 ]
 StoreOption = Annotated[Path, typer.Option("--vulndb", help="The vulnerability store.")]
 _STORE = Path("vulndb.sqlite3")
@@ -67,7 +65,8 @@ _STORE = Path("vulndb.sqlite3")
 @contextmanager
 def _reported() -> Iterator[None]:
     """Errors as one line for a person, with the code, and the exit code for a program."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    # Made at each call, so that a stream that was replaced since is not written to.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     try:
         yield
     except RefusedError as error:
@@ -96,16 +95,12 @@ def authority_new(
     accepted_by: Annotated[str, typer.Option(help="Who accepts, by name; they must be entitled to.")],
     role: Annotated[str, typer.Option(help="Their role.")],
     target: Annotated[list[str], typer.Option(help="A host name or address; repeat for more.")],
-    tier: Annotated[
-        list[str] | None, typer.Option(help="web, services; repeat for both. Default: web.")
-    ] = None,
+    tier: Annotated[list[str] | None, typer.Option(help="web, services; repeat for both. Default: web.")] = None,
     port: Annotated[
         list[int] | None, typer.Option(help="Ports of the services tier instead of the usual list.")
     ] = None,
     proof_port: Annotated[int | None, typer.Option(help="Where the verification file is served.")] = None,
-    proof_https: Annotated[
-        bool, typer.Option("--proof-https", help="Fetch the verification file by HTTPS.")
-    ] = False,
+    proof_https: Annotated[bool, typer.Option("--proof-https", help="Fetch the verification file by HTTPS.")] = False,
     hosted_elsewhere: Annotated[
         bool, typer.Option("--hosted-elsewhere", help="The host is another company's.")
     ] = False,
@@ -150,9 +145,7 @@ def authority_new(
     _print_rows(
         output,
         rows,
-        lambda r: (
-            f"On {r['target']}, serve this as text/plain at {r['path']} (port {r['port']}):\n  {r['code']}"
-        ),
+        lambda r: f"On {r['target']}, serve this as text/plain at {r['path']} (port {r['port']}):\n  {r['code']}",
     )
 
 
@@ -196,9 +189,7 @@ def authority_check(
     _print_rows(
         output,
         rows,
-        lambda r: (
-            f"{r['target']}: proved, {r['ports']} ports" if r["proved"] else f"{r['target']}: {r['message']}"
-        ),
+        lambda r: f"{r['target']}: proved, {r['ports']} ports" if r["proved"] else f"{r['target']}: {r['message']}",
     )
     if not all(r["proved"] for r in rows):
         raise typer.Exit(REFUSED)
@@ -218,12 +209,8 @@ def authority_withdraw(file: Annotated[Path, typer.Argument(help="The consent fi
 def scan(
     consent: Annotated[Path, typer.Argument(help="The consent file; it names the targets.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path("vulnerability-report"),
-    vulndb: Annotated[
-        Path | None, typer.Option(help="The vulnerability store; without it, the starter set.")
-    ] = None,
-    previous: Annotated[
-        Path | None, typer.Option(help="The last result (.json), to show what changed.")
-    ] = None,
+    vulndb: Annotated[Path | None, typer.Option(help="The vulnerability store; without it, the starter set.")] = None,
+    previous: Annotated[Path | None, typer.Option(help="The last result (.json), to show what changed.")] = None,
     lab: LabOption = None,
     rate: Annotated[
         float, typer.Option(min=0.1, max=1000, help="New connections a second; above 20 in the lab only.")
@@ -245,9 +232,7 @@ def scan(
                 tasks[host] = bars.add_task(f"Asking {host}", total=everything)
             bars.update(tasks[host], completed=done)
 
-        options = Options(
-            vulndb=vulndb, lab=Lab.of(lab or []), rate=rate, previous=previous, progress=progress
-        )
+        options = Options(vulndb=vulndb, lab=Lab.of(lab or []), rate=rate, previous=previous, progress=progress)
         result, files = scan_targets(consent, out, options)
     _print_result(result, files, output)
     if not any(t.proved for t in result.targets):
@@ -293,13 +278,9 @@ def explain(
     cve: Annotated[str, typer.Argument(help="Such as CVE-2024-6387.")],
     banner: Annotated[
         str,
-        typer.Argument(
-            help="What the service says, such as “SSH-2.0-OpenSSH_9.2p1” or “Server: nginx/1.18.0”."
-        ),
+        typer.Argument(help="What the service says, such as “SSH-2.0-OpenSSH_9.2p1” or “Server: nginx/1.18.0”."),
     ],
-    vulndb: Annotated[
-        Path | None, typer.Option(help="The vulnerability store; without it, the starter set.")
-    ] = None,
+    vulndb: Annotated[Path | None, typer.Option(help="The vulnerability store; without it, the starter set.")] = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
     """Show each step by which a CVE does or does not apply to a service."""
@@ -370,7 +351,5 @@ def feeds_list(vulndb: StoreOption = _STORE, output: OutputOption = Output.HUMAN
     _print_rows(
         output,
         rows,
-        lambda r: (
-            f"{r['name']}: {r['rows']} entries, dated {r['dated']}, imported {r['imported']} ({r['note']})"
-        ),
+        lambda r: f"{r['name']}: {r['rows']} entries, dated {r['dated']}, imported {r['imported']} ({r['note']})",
     )

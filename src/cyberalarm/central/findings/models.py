@@ -73,7 +73,7 @@ class Finding(models.Model):
     day = models.DateField()
     title = models.CharField(max_length=300)
     what = models.TextField()
-    advice_lines = models.JSONField()
+    advice_lines = models.JSONField(default=list)  # texts, with the evidence's values filled in
     severity = models.PositiveSmallIntegerField(choices=Severity.choices)
     category = models.CharField(max_length=32)
     technique = models.CharField(max_length=16, blank=True)

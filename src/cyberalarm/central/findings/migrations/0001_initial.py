@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                 ("day", models.DateField()),
                 ("title", models.CharField(max_length=300)),
                 ("what", models.TextField()),
-                ("advice_lines", models.JSONField()),
+                ("advice_lines", models.JSONField(default=list)),
                 (
                     "severity",
                     models.PositiveSmallIntegerField(choices=[(1, "Low"), (2, "Medium"), (3, "High"), (4, "Critical")]),

@@ -1,0 +1,1 @@
+"""Vulnerability and fingerprint feeds, and the one SQLite file (`vulndb`) that they are imported into."""
