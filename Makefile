@@ -5,13 +5,14 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VENV := .venv
+UV ?= uv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell deploy/find-python)
 KERNEL := $(shell find kernel/src -name '*.rs') kernel/Cargo.toml kernel/Cargo.lock
 SITE := src/cyberalarm/central/site/static/cyberalarm.css
 
 # What tests use beside Python, Rust and Node: a browser, PDF readers, and services to scan on loopback.
-PACKAGES := chromium poppler-utils openssh-server nginx-light lighttpd
+PACKAGES := chromium poppler-utils openssh-client openssh-server nginx-light lighttpd vsftpd redis-server
 
 .PHONY: help install system demo test lint format bench fuzz clean
 
@@ -48,9 +49,10 @@ test: install system  ## All tests.
 	$(BIN)/pytest $(PYTEST)
 
 lint: install  ## Style, types, imports, packs.
+	@echo 'data = "lint-data"' > $(VENV)/lint.toml
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	CYBERALARM_CENTRAL_CONFIG=$(VENV)/lint.toml $(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cyberalarm formats lint
 	cd kernel && cargo fmt --check && cargo clippy --quiet --locked --all-targets -- -D warnings
@@ -64,7 +66,7 @@ bench: install  ## Speed and memory, beside peers in the same run; writes docs/b
 	$(BIN)/python -m bench
 
 lock:  ## Renew requirements.lock from pyproject.toml (needs uv).
-	uv pip compile --universal --python-version 3.11 --all-extras pyproject.toml --generate-hashes --no-header \
+	$(UV) pip compile --universal --python-version 3.11 --all-extras pyproject.toml --generate-hashes --no-header \
 	  --no-annotate --no-emit-index-url --quiet -o requirements.lock
 
 clean:  ## Remove everything that was built.

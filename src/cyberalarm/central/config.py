@@ -1,7 +1,7 @@
-"""The centre's configuration: one TOML file, environment overrides, a safe default for every key.
+"""The centre's configuration: one TOML file, a safe default for every key.
 
-Every key is documented in docs/configuration.md. Paths are relative to the file's folder. Secrets live in files inside `data`,
-made on first start, readable by the owner only; none is ever written in the configuration.
+Every key is documented in docs/configuration.md. Paths are relative to the file's folder; without a file, to the working folder.
+Secrets live in files inside `data`, made on first start, readable by the owner only; none is ever written in the configuration.
 """
 
 from __future__ import annotations
@@ -9,14 +9,23 @@ from __future__ import annotations
 import os
 import secrets
 import tomllib
+from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from cyberalarm.core.errors import ConfigurationError
 
 ENVIRONMENT = "CYBERALARM_CENTRAL_CONFIG"
+
+
+def _https(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment):
+        raise ValueError("write an address such as https://cyberalarm.example.org")
+    return text.rstrip("/")
 
 
 class CentralConfig(BaseModel):
@@ -27,9 +36,9 @@ class CentralConfig(BaseModel):
     data: Path = Path("central-data")
     profile: Literal["embedded"] = "embedded"
     host: str = "127.0.0.1"
-    port: int = 8443
+    port: int = Field(default=8443, ge=1, le=65535)
     # What members' browsers and collectors use to reach us; empty: https://<host>:<port>
-    public_url: str = ""
+    public_url: Annotated[str, AfterValidator(_https)] = ""
     allowed_hosts: list[str] = []
     service_name: str = "CyberAlarm"
     contact: str = "cyberalarm@example.org"
@@ -37,9 +46,9 @@ class CentralConfig(BaseModel):
     country_database: str = ""
     countries_extra: str = ""
     # Fewest members behind a figure in an edition that members may read, so that none can be recognised.
-    trend_minimum_members: int = 3
+    trend_minimum_members: int = Field(default=3, ge=1)
     email_host: str = ""
-    email_port: int = 25
+    email_port: int = Field(default=25, ge=1, le=65535)
     email_from: str = "cyberalarm@example.org"
 
     @property
@@ -54,30 +63,55 @@ def load(path: Path | None = None) -> CentralConfig:
     """
     named = path or (Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else None)
     if named is None:
-        return CentralConfig()
+        return _resolved(CentralConfig(), Path.cwd())
     try:
-        table = tomllib.loads(named.read_text("utf-8"))
-        config = CentralConfig.model_validate(table)
+        config = CentralConfig.model_validate(tomllib.loads(named.read_text("utf-8")))
     except OSError as error:
         raise ConfigurationError(f"{named}: cannot be read: {error.strerror}.", next_step="Check the path.") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{named}: not valid TOML: {error}.") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"{named}: key {key!r}: {said}.", next_step="See docs/configuration.md.") from error
+    return _resolved(config, named.parent, str(named))
+
+
+def _resolved(config: CentralConfig, folder: Path, named: str = "configuration") -> CentralConfig:
+    """The configuration with whole paths. Raises ConfigurationError for a file that is named but not there."""
+    files = {}
+    for key in ("country_database", "countries_extra"):
+        text = getattr(config, key)
+        if text:
+            file = (folder / text).resolve()
+            if not file.is_file():
+                raise ConfigurationError(f"{named}: key {key!r}: there is no file {file}.")
+            files[key] = str(file)
+    return config.model_copy(update={"data": (folder / config.data).resolve(), **files})
+
+
+def make_data_folder(config: CentralConfig) -> None:
+    """Make the data folder, for the owner only. Raises ConfigurationError when that cannot be."""
+    try:
+        config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
         raise ConfigurationError(
-            f"{named}: key {key!r}: {first['msg']}.", next_step="See docs/configuration.md."
+            f"The data folder {config.data} cannot be used: {error.strerror}.",
+            next_step="Check the path and its rights.",
         ) from error
-    return config.model_copy(update={"data": (named.parent / config.data).resolve()})
 
 
 def secret_file(config: CentralConfig, name: str) -> str:
-    """A random secret kept in `data/secrets/<name>`, made on first use."""
+    """A random secret kept in `data/secrets/<name>`, made on first use. Processes that start at once get the same."""
     folder = config.data / "secrets"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / name
     if not path.exists():
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as out:
+        draft = folder / f".{name}.{os.getpid()}"
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
             out.write(secrets.token_urlsafe(48))
+        with suppress(FileExistsError):
+            path.hardlink_to(draft)  # fails where another process was quicker; its secret is ours, then
+        draft.unlink()
     return path.read_text("ascii")

@@ -6,6 +6,7 @@ requests end first and the store last. Needs Django to be set up.
 
 from __future__ import annotations
 
+import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from cyberalarm.central.events import store as stores
 from cyberalarm.central.ingest import services as ingest
 from cyberalarm.central.ingest.bodies import BoundedBodies
 from cyberalarm.central.jobs.supervisor import Supervisor
+from cyberalarm.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,19 +34,26 @@ _GRACE_SECONDS = 30
 
 
 def migrate(config: CentralConfig) -> None:
-    """Bring both databases to this version's schema. The event store must not be in use."""
-    call_command("migrate", interactive=False, verbosity=0)
-    stores.EventStore.open(config.data / "events").close()
+    """Bring both databases to this version's schema. Raises StoreHeldError while a centre runs on them."""
+    store = stores.EventStore.open(config.data / "events")  # first, since it says that nobody else is at work
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+    finally:
+        store.close()
 
 
 def serve(config: CentralConfig, progress: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT. `progress` is told each step of the start."""
+    """Serve until SIGTERM or SIGINT. `progress` is told each step of the start.
+
+    Raises ConfigurationError when the port cannot be had, StoreHeldError when another centre runs on the same folder.
+    """
     with ExitStack() as parts:
-        progress("Preparing the relational database")
-        call_command("migrate", interactive=False, verbosity=0)
+        listener = parts.enter_context(_listen(config))
         progress("Opening the event store")
         store = stores.EventStore.open(config.data / "events")
         parts.callback(store.close)
+        progress("Preparing the relational database")
+        call_command("migrate", interactive=False, verbosity=0)
         stores.use(store)
         parts.callback(stores.use, None)
         progress("Taking up where the last run ended")
@@ -57,17 +66,31 @@ def serve(config: CentralConfig, progress: Callable[[str], None]) -> None:
         control.start()
         parts.callback(control.stop)
         progress(f"Serving {config.url}")
-        _run_server(config)
+        _run_server(config, listener)
         progress("Ending")
 
 
-def _run_server(config: CentralConfig) -> None:
+def _listen(config: CentralConfig) -> socket.socket:
+    """The listening socket, had before anything else starts. Raises ConfigurationError."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((config.host, config.port))
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"The centre cannot listen on {config.host} port {config.port}: {error.strerror}.",
+            next_step="Another program may hold the port (`ss -ltnp`), or the address is not this machine's.",
+        ) from error
+    return listener
+
+
+def _run_server(config: CentralConfig, listener: socket.socket) -> None:
     keys = centre_keys(config)
     uvicorn.Server(
         uvicorn.Config(
             BoundedBodies(application),  # type: ignore[arg-type]  # Django types ASGI messages as plain dicts
-            host=config.host,
-            port=config.port,
             ssl_certfile=str(keys.certificate.certificate),
             ssl_keyfile=str(keys.certificate.key),
             lifespan="off",
@@ -78,4 +101,4 @@ def _run_server(config: CentralConfig) -> None:
             limit_concurrency=_MOST_REQUESTS,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
-    ).run()
+    ).run(sockets=[listener])

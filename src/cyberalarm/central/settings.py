@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from cyberalarm.central import config as _config
 
 CONFIG = _config.load()
-CONFIG.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+_config.make_data_folder(CONFIG)
 _SITE = Path(__file__).parent / "site"
 
 SECRET_KEY = _config.secret_file(CONFIG, "django")

@@ -32,7 +32,7 @@ def _say(step: str) -> None:
 @app.command()
 def serve(config: ConfigOption = None) -> None:
     """Run the centre until stopped (SIGTERM or Ctrl-C): web site, collector API, scheduled work."""
-    settings = set_up(config)
+    settings = set_up(config, fresh=True)
     log_to_stderr(logging.INFO)
     from cyberalarm.central.serving import serve as run
 
@@ -42,7 +42,7 @@ def serve(config: ConfigOption = None) -> None:
 @app.command()
 def migrate(config: ConfigOption = None) -> None:
     """Bring both databases to this version's schema, while no centre runs on them."""
-    settings = set_up(config)
+    settings = set_up(config, fresh=True)
     from cyberalarm.central.serving import migrate as run
 
     run(settings)

@@ -136,7 +136,7 @@ class _Run:
             f'data = "centre"\nport = {port}\ncountries_extra = "{self.folder / "countries.csv"}"\n', "utf-8"
         )
         self.stage.start("centre", "central", "serve", "--config", str(config))
-        settings = set_up(config)
+        settings = set_up(config, fresh=True)
         self.url = settings.url
         from cyberalarm.central import control
         from cyberalarm.core.errors import NotReachableError
