@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cyberalarm.core.errors import ConfigurationError
-from cyberalarm.scanner.authority import PROOF_PATH
+from cyberalarm.scanner.authority import PROOF_PATH, obtain_permit, proven_tiers
 from cyberalarm.scanner.consent import (
     Consent,
     Tier,
@@ -25,7 +25,9 @@ from cyberalarm.scanner.consent import (
     withdraw,
 )
 from cyberalarm.scanner.errors import AuthorityError
+from cyberalarm.scanner.networks import Lab
 from cyberalarm.scanner.scan import Options, scan, scan_targets
+from cyberalarm.scanner.targets import parse_target
 from tests.scanner.scan_lab import MEMBER, NOW, answers, consent_for, http, lab_options, listening, say_nothing, says
 
 if TYPE_CHECKING:
@@ -236,3 +238,29 @@ def test_faster_than_polite_is_for_the_lab(write_consent: Write) -> None:
     target, _ = new_target(MEMBER, "www.example.org")
     with pytest.raises(AuthorityError):
         asyncio.run(scan(write_consent(consent_for(target)), Options(rate=100)))
+
+
+def test_a_proof_on_a_high_port_shows_nothing() -> None:
+    """Anybody with an account on a shared machine can serve a file there; refused before any packet."""
+    target, _ = new_target(MEMBER, "8.8.8.8", proof_port=8080)
+    consent = consent_for(target)
+
+    async def nobody(_host: str) -> list[str]:
+        raise AssertionError("an address needs no look-up")
+
+    with pytest.raises(AuthorityError) as refused:
+        asyncio.run(obtain_permit(consent, target, resolver=nobody, lab=Lab(), now=lambda: NOW))
+    assert refused.value.code == "scanner.authority.proof-port"
+
+
+@pytest.mark.parametrize(
+    ("host", "in_lab", "wanted"),
+    [
+        ("www.example.org", False, (Tier.WEB,)),
+        ("198.51.100.7", False, (Tier.WEB, Tier.SERVICES)),
+        ("2001:db8::7", False, (Tier.WEB, Tier.SERVICES)),
+        ("www.example.org", True, (Tier.WEB, Tier.SERVICES)),
+    ],
+)
+def test_a_name_proves_the_website_only(host: str, in_lab: bool, wanted: tuple[Tier, ...]) -> None:
+    assert proven_tiers((Tier.WEB, Tier.SERVICES), parse_target(host), in_lab=in_lab) == wanted

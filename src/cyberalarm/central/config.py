@@ -37,6 +37,8 @@ class CentralConfig(BaseModel):
     profile: Literal["embedded"] = "embedded"
     host: str = "127.0.0.1"
     port: int = Field(default=8443, ge=1, le=65535)
+    # Connections that one address may have at once. Raise it when a proxy of yours stands in front.
+    connections_per_address: int = Field(default=50, ge=1)
     # What members' browsers and collectors use to reach us; empty: https://<host>:<port>
     public_url: Annotated[str, AfterValidator(_https)] = ""
     allowed_hosts: list[str] = []
@@ -95,6 +97,8 @@ def make_data_folder(config: CentralConfig) -> None:
     """Make the data folder, for the owner only. Raises ConfigurationError when that cannot be."""
     try:
         config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Whoever made the folder: sessions, password hashes and mails inside are for the owner only.
+        config.data.chmod(0o700)
     except OSError as error:
         raise ConfigurationError(
             f"The data folder {config.data} cannot be used: {error.strerror}.",

@@ -15,6 +15,7 @@ from django.core.management import call_command
 
 from cyberalarm.central.asgi import application
 from cyberalarm.central.commands import control_commands
+from cyberalarm.central.connections import TimedBodies, protocol
 from cyberalarm.central.control import Control
 from cyberalarm.central.enrolment.keys import centre_keys
 from cyberalarm.central.events import store as stores
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
     from cyberalarm.central.config import CentralConfig
 
-# Requests in hand at once; each holds a thread and maybe a database connection.
-_MOST_REQUESTS = 200
+# Connections and requests in hand at once; a request may hold a thread and a database connection.
+_MOST_CONNECTIONS = 2_000
 _GRACE_SECONDS = 30
 
 
@@ -90,7 +91,8 @@ def _run_server(config: CentralConfig, listener: socket.socket) -> None:
     keys = centre_keys(config)
     uvicorn.Server(
         uvicorn.Config(
-            BoundedBodies(application),  # type: ignore[arg-type]  # Django types ASGI messages as plain dicts
+            TimedBodies(BoundedBodies(application)),  # type: ignore[arg-type]  # Django types ASGI messages as plain dicts
+            http=protocol(config.connections_per_address),
             ssl_certfile=str(keys.certificate.certificate),
             ssl_keyfile=str(keys.certificate.key),
             lifespan="off",
@@ -98,7 +100,7 @@ def _run_server(config: CentralConfig, listener: socket.socket) -> None:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=_MOST_REQUESTS,
+            limit_concurrency=_MOST_CONNECTIONS,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
     ).run(sockets=[listener])

@@ -16,7 +16,7 @@ from cyberalarm.scanner.consent import Consent, ConsentedTarget, Tier, check_tok
 from cyberalarm.scanner.engines.http import HttpReply, Place, get, same_host_redirect
 from cyberalarm.scanner.errors import AuthorityError, ProbeError
 from cyberalarm.scanner.resolve import Resolver, ask_dns, resolve_once
-from cyberalarm.scanner.targets import parse_target
+from cyberalarm.scanner.targets import TargetName, parse_target
 from cyberalarm.scanner.wire import Dialler, Pace
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from cyberalarm.scanner.networks import Lab
 
 PROOF_PATH = "/.well-known/cyberalarm-verification.txt"
+# Ports below 1024 are the administrator's; anybody with an account on a shared machine can serve a file on a higher one.
+PROOF_PORTS = frozenset({80, 443})
 MOST_REDIRECTS = 5
 _MOST_PROOF_BYTES = 8 * 1024
 _LONGEST_BODY = 128
@@ -57,11 +59,30 @@ async def obtain_permit(
     still()
     name = parse_target(target.host)
     address = await resolve_once(name, resolver, lab)
+    in_lab = address in lab.addresses
+    if not in_lab and target.proof_port not in PROOF_PORTS:
+        raise AuthorityError(
+            f"A proof on port {target.proof_port} does not show who controls {target.host}.",
+            next_step="Serve the file on port 80 or 443, which only the machine's administrator can.",
+            code="scanner.authority.proof-port",
+        )
+    tiers = proven_tiers(consent.tiers, name, in_lab=in_lab)
     proof_ports = frozenset({target.proof_port}) if target.proof_port not in {80, 443} else frozenset({80, 443})
     dialler = Dialler(address, proof_ports, still, Pace(rate=2.0, at_once=1))
     token = await fetch_proof(dialler, target)
     check_token(consent, target, token)
-    return Permit(target.host, address, target.allowed_ports(consent.tiers), consent.tiers, now(), dialler.source)
+    return Permit(target.host, address, target.allowed_ports(tiers), tiers, now(), dialler.source)
+
+
+def proven_tiers(tiers: tuple[Tier, ...], name: TargetName, *, in_lab: bool) -> tuple[Tier, ...]:
+    """What a proof under this name allows of what was consented to.
+
+    A file on a website shows control of the website. The machine behind the name may be shared, or a CDN's: its other services are
+    asked only where the proof was served under the address itself.
+    """
+    if in_lab or name.address is not None:
+        return tiers
+    return tuple(tier for tier in tiers if tier is Tier.WEB)
 
 
 async def fetch_proof(dialler: Dialler, target: ConsentedTarget) -> str:

@@ -203,7 +203,7 @@ async def _scan_target(
         gathered.services.append(conclusion.service)
         gathered.findings.extend(conclusion.findings)
         gathered.ruled_out.extend(conclusion.ruled_out)
-    gathered.not_tested += _left_out(target, consent.tiers, asked)
+    gathered.not_tested += _left_out(target, consent.tiers, permit.tiers, asked)
     gathered.runs.append(
         TargetRun(
             host=target.host, address=str(permit.address), proved=permit.proved, started=started,
@@ -269,7 +269,9 @@ def _first(errors: Iterable[BaseException]) -> BaseException:
     return _first(error.exceptions) if isinstance(error, BaseExceptionGroup) else error
 
 
-def _left_out(target: ConsentedTarget, tiers: tuple[Tier, ...], asked: _Asked) -> list[NotTested]:
+def _left_out(
+    target: ConsentedTarget, tiers: tuple[Tier, ...], proven: tuple[Tier, ...], asked: _Asked
+) -> list[NotTested]:
     found = []
     if asked.silent:
         found.append(
@@ -295,6 +297,15 @@ def _left_out(target: ConsentedTarget, tiers: tuple[Tier, ...], asked: _Asked) -
                 target.host,
                 "Other ports than the website's",
                 "The host belongs to another company.",
+                failed=False,
+            )
+        )
+    elif Tier.SERVICES not in proven:
+        found.append(
+            NotTested(
+                target.host,
+                "Other ports than the website's",
+                "The proof was served under a name, whose machine may be shared. Add the address as a target of its own.",
                 failed=False,
             )
         )
