@@ -32,8 +32,6 @@ pub const OUTCOMES: usize = 9;
 /// Longer lines are not looked at. Suricata's events with bodies are the longest that devices really send.
 pub const LONGEST_LINE: usize = 65_536;
 
-/// A time further from the time of receipt than this (ahead) is not believed.
-const MOST_AHEAD: i64 = 86_400_000;
 /// Nor one before this: no log that a member could replay is older (2000-01-01).
 const EARLIEST: i64 = 946_684_800_000;
 
@@ -52,10 +50,10 @@ pub struct Batch {
 
 pub const NO_PRODUCT: u32 = u32::MAX;
 
-/// The lines of a buffer without their ends.
+/// The lines of a buffer without their ends. A newline ends a line, so `\n` alone is one empty line and nothing at all is none.
 pub fn lines(buffer: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let buffer = buffer.strip_suffix(b"\n").unwrap_or(buffer);
-    let mut rest = Some(buffer).filter(|bytes| !bytes.is_empty());
+    let whole = buffer.strip_suffix(b"\n").unwrap_or(buffer);
+    let mut rest = (!buffer.is_empty()).then_some(whole);
     std::iter::from_fn(move || {
         let bytes = rest?;
         let (line, after) = match memchr::memchr(b'\n', bytes) {
@@ -83,11 +81,12 @@ pub struct Decoder<'l> {
     library: &'l Arc<Library>,
     context: Context,
     candidates: Vec<usize>,
+    tried: Vec<usize>,
 }
 
 impl<'l> Decoder<'l> {
     pub fn new(library: &'l Arc<Library>, context: Context) -> Self {
-        Self { library, context, candidates: Vec::new() }
+        Self { library, context, candidates: Vec::new(), tried: Vec::new() }
     }
 
     pub fn decode(&mut self, buffer: &[u8]) -> Batch {
@@ -122,33 +121,46 @@ impl<'l> Decoder<'l> {
         observer.header(&header);
         let library = self.library;
         let mut candidates = std::mem::take(&mut self.candidates);
-        library.recogniser.candidates(text, &mut candidates);
-        let mut found = None;
-        let mut slots = Slots::new();
-        for &number in &candidates {
-            let Some(line) = library.lines.get(number) else { continue };
-            observer.candidate(line);
-            let mut result = None;
-            library.recogniser.place(number, text, &header, &mut |place| {
-                slots.reset(line.names.len());
-                let split = line.syntax.split(text.get(place.body..).unwrap_or_default(), &mut slots);
-                if split == Split::No {
-                    return false;
-                }
-                fill_pseudo(line, text, &header, &place, &mut slots);
-                observer.split(line, &slots, split);
-                result = self.meaning(line, &slots, split, header.time, batch, observer);
-                result.is_some()
-            });
-            if let Some(outcome) = result {
-                found = Some((outcome, line.pack));
-                break;
-            }
+        let mut tried = std::mem::take(&mut self.tried);
+        library.recogniser.direct(text, &header, &mut tried);
+        let mut found = tried.iter().find_map(|&number| self.try_line(number, text, &header, batch, observer));
+        if found.is_none() {
+            library.recogniser.candidates(text, &mut candidates);
+            let mut others = candidates.iter().filter(|number| !tried.contains(number));
+            found = others.find_map(|&number| self.try_line(number, text, &header, batch, observer));
         }
         self.candidates = candidates;
+        self.tried = tried;
         let product = found.and_then(|(_, pack)| u32::try_from(pack).ok()).unwrap_or(NO_PRODUCT);
         batch.products.push(product);
         found.map_or(Outcome::Unrecognised, |(outcome, _)| outcome)
+    }
+
+    /// What a text means as a line of one kind, and whose line that is; None when it is not one.
+    fn try_line(
+        &self,
+        number: usize,
+        text: &[u8],
+        header: &header::Header,
+        batch: &mut Batch,
+        observer: &mut impl Observer,
+    ) -> Option<(Outcome, usize)> {
+        let line = self.library.lines.get(number)?;
+        observer.candidate(line);
+        let mut slots = Slots::new();
+        let mut result = None;
+        self.library.recogniser.place(number, text, header, &mut |place| {
+            slots.reset(line.names.len());
+            let split = line.syntax.split(text.get(place.body..).unwrap_or_default(), &mut slots);
+            if split == Split::No {
+                return false;
+            }
+            fill_pseudo(line, text, header, &place, &mut slots);
+            observer.split(line, &slots, split);
+            result = self.meaning(line, &slots, split, header.time, batch, observer);
+            result.is_some()
+        });
+        result.map(|outcome| (outcome, line.pack))
     }
 
     /// What a split line means; None when no kind of it applies, so that it may still be another product's.
@@ -178,7 +190,7 @@ impl<'l> Decoder<'l> {
             }
             Meaning::Event(mut row) => {
                 row.time = row.time.or(header_time);
-                if row.time.is_some_and(|time| time > self.context.reference + MOST_AHEAD || time < EARLIEST) {
+                if row.time.is_some_and(|time| time > self.context.latest() || time < EARLIEST) {
                     row.time = None;
                     batch.absurd_times += 1;
                     observer.note("a time that cannot be: the time of receipt is used");
@@ -217,3 +229,6 @@ fn fill_pseudo<'a>(
         slots.set(slot, text.get(place.body..).unwrap_or_default());
     }
 }
+
+#[cfg(test)]
+mod tests;

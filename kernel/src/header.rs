@@ -116,8 +116,10 @@ impl<'a> Parser<'a> {
         let rest = self.rest();
         let end = rest.iter().take(LONGEST_HOST).position(|&byte| byte == b' ').unwrap_or(0);
         let token = rest.get(..end).unwrap_or_default();
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'/');
-        if token.is_empty() || !token.iter().all(plain) || token.ends_with(b":") {
+        // `>`: archives of OSSEC and Wazuh write `collector->device`.
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'/' | b'>');
+        let begins = token.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'_' | b'/' | b'.'));
+        if !begins || !token.iter().all(plain) || token.ends_with(b":") {
             return false;
         }
         self.header.host = token;
@@ -212,3 +214,6 @@ impl<'a> Parser<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,10 +72,12 @@ impl Library {
         let mut wanted = Vec::new();
         let mut lines = Vec::new();
         for (pack, source) in spec.packs.iter().enumerate() {
+            let direct = source.lines.iter().all(|line| !line.begins.is_empty());
             for line in &source.lines {
                 let compiled = compile_line(pack, source, line, &spec.schema)
                     .map_err(|error| format!("pack {:?}, line {:?}: {error}", source.name, line.name))?;
                 wanted.push(Wanted {
+                    direct,
                     begins: boxed(&line.begins),
                     contains: line.contains.iter().map(|group| boxed(group)).collect(),
                     programs: boxed(&line.programs),
@@ -96,10 +98,11 @@ impl Library {
 fn compile_line(pack: usize, source: &spec::Pack, line: &spec::Line, schema: &Schema) -> Result<Line, String> {
     let mut names = Names::default();
     let is_csv = line.syntax == "csv";
+    let mut columns = 0;
     if is_csv {
         // A column's number is its slot, so all columns come first.
-        let longest = line.kinds.iter().map(|kind| kind.columns.len()).max().unwrap_or(0).max(line.columns.len());
-        for column in 0..longest {
+        columns = line.kinds.iter().map(|kind| kind.columns.len()).max().unwrap_or(0).max(line.columns.len());
+        for column in 0..columns {
             names.number(&format!("column {column}"));
         }
     }
@@ -112,7 +115,7 @@ fn compile_line(pack: usize, source: &spec::Pack, line: &spec::Line, schema: &Sc
     if names.list.len() > MOST_SLOTS {
         return Err(format!("asks for {} values; {MOST_SLOTS} are the most", names.list.len()));
     }
-    let syntax = compile_syntax(line, &names, templates)?;
+    let syntax = compile_syntax(line, &names, templates, columns)?;
     Ok(Line {
         pack,
         name: line.name.clone(),
@@ -169,19 +172,26 @@ fn compile_kind(
     })
 }
 
-fn compile_syntax(line: &spec::Line, names: &Names, templates: Vec<template::Template>) -> Result<Syntax, String> {
+fn compile_syntax(
+    line: &spec::Line,
+    names: &Names,
+    templates: Vec<template::Template>,
+    columns: usize,
+) -> Result<Syntax, String> {
     let plain = || names.numbers.iter().filter(|(name, _)| !name.starts_with('@'));
-    let keys = || plain().map(|(name, &slot)| (name.as_bytes().into(), slot)).collect();
+    let keys = || plain().map(|(name, &slot)| (name.as_bytes(), slot)).collect();
     match line.syntax.as_str() {
         "kv" => {
             let options = line.kv.as_ref().ok_or("has no kv options")?;
             let escape = options.escape.map(byte).transpose()?.unwrap_or(0);
             let (pair, equals, quote) = (byte(options.pair)?, byte(options.equals)?, byte(options.quote)?);
-            Ok(Syntax::Kv(kv::KeyValue { keys: keys(), pair, equals, quote, escape }))
+            let signs = kv::Signs { pair, equals, quote, escape, last_may_be_cut: options.last_may_be_cut };
+            Ok(Syntax::Kv(kv::KeyValue::new(keys(), signs)))
         }
         "csv" => {
             let options = line.csv.as_ref().ok_or("has no csv options")?;
-            Ok(Syntax::Csv(csv::Csv { separator: byte(options.separator)?, quote: byte(options.quote)? }))
+            let (separator, quote) = (byte(options.separator)?, byte(options.quote)?);
+            Ok(Syntax::Csv(csv::Csv { separator, quote, columns }))
         }
         "json" => {
             let mut paths = json::Paths::default();

@@ -1,20 +1,47 @@
-//! Which pack's line a text is: all packs' literals are searched for in one pass, then the few candidates are checked.
+//! Which pack's line a text is.
+//!
+//! Packs all of whose lines begin with a text of their own come first: their lines are found by the byte at which a message may
+//! begin. For all others, and where that leaves many, all literals are searched for in one pass. The few candidates are checked.
 
 use crate::header::Header;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use hashbrown::HashMap;
-use memchr::memmem;
+use memchr::memmem::Finder;
 
 /// How far into a line the distinguishing literals are looked for.
 const SEEN: usize = 2_048;
+/// More lines than this are sooner found by searching.
+const MOST_DIRECT: usize = 6;
 /// How far behind the message's beginning a `locate` text may stand.
 const LOCATED: usize = 160;
 
 pub struct Wanted {
+    /// All lines of the pack have `begins`.
+    pub direct: bool,
     pub begins: Vec<Box<[u8]>>,
     pub contains: Vec<Vec<Box<[u8]>>>,
     pub programs: Vec<Box<[u8]>>,
     pub locate: Option<Box<[u8]>>,
+}
+
+/// A line's demands with their searches prepared.
+struct Demands {
+    begins: Vec<Box<[u8]>>,
+    contains: Vec<Vec<Finder<'static>>>,
+    programs: Vec<Box<[u8]>>,
+    locate: Option<Finder<'static>>,
+}
+
+impl Demands {
+    fn of(wanted: Wanted) -> Self {
+        let finder = |literal: &[u8]| Finder::new(literal).into_owned();
+        Self {
+            contains: wanted.contains.iter().map(|group| group.iter().map(|literal| finder(literal)).collect()).collect(),
+            locate: wanted.locate.as_deref().map(finder),
+            begins: wanted.begins,
+            programs: wanted.programs,
+        }
+    }
 }
 
 /// Where a recognised line's body stands; `prefix` is what `locate` skipped.
@@ -27,7 +54,11 @@ pub struct Recogniser {
     search: AhoCorasick,
     /// For each literal, the lines (in order) that may be meant when it is seen.
     keyed: Vec<Vec<usize>>,
-    wanted: Vec<Wanted>,
+    wanted: Vec<Demands>,
+    /// For each byte, the lines of direct packs that begin with it, in order.
+    beginning: Vec<Vec<usize>>,
+    /// For each line, its place in the order of preference.
+    order: Vec<usize>,
 }
 
 /// The literals of which one must be seen: the group whose shortest member is longest, so that chance hits are few.
@@ -35,6 +66,20 @@ fn key_literals(wanted: &Wanted) -> &[Box<[u8]>] {
     let begins = std::iter::once(&wanted.begins);
     let groups = wanted.contains.iter().chain(begins).filter(|group| !group.is_empty());
     groups.max_by_key(|group| group.iter().map(|literal| literal.len()).min()).map_or(&[], Vec::as_slice)
+}
+
+fn beginnings(wanted: &[Wanted]) -> Vec<Vec<usize>> {
+    let mut beginning = vec![Vec::new(); 256];
+    for (line, wanted) in wanted.iter().enumerate().filter(|(_, wanted)| wanted.direct) {
+        for first in wanted.begins.iter().filter_map(|literal| literal.first()) {
+            if let Some(lines) = beginning.get_mut(usize::from(*first))
+                && !lines.contains(&line)
+            {
+                lines.push(line);
+            }
+        }
+    }
+    beginning
 }
 
 impl Recogniser {
@@ -64,10 +109,38 @@ impl Recogniser {
             .match_kind(MatchKind::Standard)
             .build(&literals)
             .map_err(|error| error.to_string())?;
-        Ok(Self { search, keyed, wanted })
+        let beginning = beginnings(&wanted);
+        let rank = |line: &usize| (wanted.get(*line).is_some_and(|wanted| !wanted.direct), *line);
+        let mut ranked: Vec<usize> = (0..wanted.len()).collect();
+        ranked.sort_by_key(rank);
+        let mut order = vec![0; wanted.len()];
+        for (place, line) in ranked.into_iter().enumerate() {
+            if let Some(slot) = order.get_mut(line) {
+                *slot = place;
+            }
+        }
+        Ok(Self { search, keyed, wanted: wanted.into_iter().map(Demands::of).collect(), beginning, order })
     }
 
-    /// Candidate lines in order of preference.
+    /// The few lines of direct packs that may begin here, in order of preference; none when they are not few.
+    pub fn direct(&self, text: &[u8], header: &Header, found: &mut Vec<usize>) {
+        found.clear();
+        for &start in &header.starts {
+            let lines = text.get(start).and_then(|&byte| self.beginning.get(usize::from(byte)));
+            for line in lines.into_iter().flatten() {
+                if !found.contains(line) {
+                    found.push(*line);
+                }
+            }
+            if found.len() > MOST_DIRECT {
+                found.clear();
+                return;
+            }
+        }
+        found.sort_unstable();
+    }
+
+    /// All candidate lines in order of preference.
     pub fn candidates(&self, text: &[u8], found: &mut Vec<usize>) {
         found.clear();
         let seen = text.get(..SEEN).unwrap_or(text);
@@ -80,7 +153,7 @@ impl Recogniser {
                 }
             }
         }
-        found.sort_unstable();
+        found.sort_unstable_by_key(|&line| self.order.get(line));
     }
 
     /// Where the body of line kind `line` begins in `text`, if `text` is one.
@@ -92,7 +165,7 @@ impl Recogniser {
         if !(named || wanted.programs.is_empty() || header.program.is_empty()) {
             return false;
         }
-        let all = wanted.contains.iter().all(|group| group.iter().any(|literal| memmem::find(text, literal).is_some()));
+        let all = wanted.contains.iter().all(|group| group.iter().any(|literal| literal.find(text).is_some()));
         if !all {
             return false;
         }
@@ -105,8 +178,8 @@ impl Recogniser {
             let skipped = match &wanted.locate {
                 None => 0,
                 Some(locate) => {
-                    let near = rest.get(..LOCATED + locate.len()).unwrap_or(rest);
-                    match memmem::find(near, locate) {
+                    let near = rest.get(..LOCATED + locate.needle().len()).unwrap_or(rest);
+                    match locate.find(near).filter(|&at| !inside_quotes(near, at)) {
                         Some(at) => at,
                         None => continue,
                     }
@@ -119,3 +192,20 @@ impl Recogniser {
         false
     }
 }
+
+/// Whether a quotation mark before `at` is still open there: what stands in it is some other product's value.
+fn inside_quotes(text: &[u8], at: usize) -> bool {
+    let mut open = false;
+    let mut bytes = text.iter().take(at);
+    while let Some(&byte) = bytes.next() {
+        match byte {
+            b'\\' => drop(bytes.next()),
+            b'"' => open = !open,
+            _ => {}
+        }
+    }
+    open
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,31 @@ use serde::Deserialize;
 /// Sources remembered at most; about 10 MB.
 const MOST_REMEMBERED: usize = 200_000;
 
+/// When sources were last blocked or detected, for the newest ones only. Two generations: when the younger is full it becomes the
+/// older, whose sources are forgotten. So a flood of forged sources costs neither time nor room, and whoever came last is known.
+#[derive(Default)]
+struct Memory {
+    younger: HashMap<Address, i64>,
+    older: HashMap<Address, i64>,
+}
+
+impl Memory {
+    fn remember(&mut self, source: Address, time: i64) {
+        if self.younger.len() >= MOST_REMEMBERED / 2 && !self.younger.contains_key(&source) {
+            self.older = std::mem::take(&mut self.younger);
+        }
+        let before = self.older.get(&source).copied().unwrap_or(time);
+        let last = self.younger.entry(source).or_insert(before);
+        *last = (*last).max(time);
+    }
+
+    /// Devices' logs do not come in order, so a source counts as remembered shortly before it was seen as well.
+    fn knows(&self, source: &Address, time: i64, within: i64) -> bool {
+        let near = |last: &i64| time.saturating_sub(*last).saturating_abs() <= within;
+        self.younger.get(source).or_else(|| self.older.get(source)).is_some_and(near)
+    }
+}
+
 #[derive(Deserialize)]
 struct RuleSpec {
     name: String,
@@ -57,7 +82,7 @@ pub struct Sieve {
     home: Networks,
     trusted: Networks,
     remember_ms: i64,
-    memory: HashMap<Address, i64>,
+    memory: Memory,
     firewall: u8,
     allowed: u8,
 }
@@ -113,7 +138,7 @@ impl Sieve {
             home: networks(&spec.home)?,
             trusted: networks(&spec.trusted)?,
             remember_ms: spec.remember_ms,
-            memory: HashMap::new(),
+            memory: Memory::default(),
             firewall: spec.schema.sensor.code("firewall").ok_or("the schema has no firewall")?,
             allowed: spec.schema.action.code(crate::event::ALLOWED).ok_or("the schema has no action allowed")?,
         })
@@ -154,7 +179,7 @@ impl Sieve {
         let direction = *direction;
         let port = columns.dst_port.get(row).copied().flatten();
         let time = *columns.time.get(row)?;
-        let remembered = self.memory.get(&src).is_some_and(|last| time - last <= self.remember_ms);
+        let remembered = self.memory.knows(&src, time, self.remember_ms);
         let found = self.rules.iter().position(|rule| {
             rule.sensor & (1 << sensor) != 0
                 && rule.action & (1 << action) != 0
@@ -166,20 +191,11 @@ impl Sieve {
         let kept = found.and_then(|number| self.rules.get(number)).is_none_or(|rule| rule.outcome == Outcome::Kept);
         let hostile = sensor != self.firewall || action != self.allowed;
         if kept && hostile && direction == INBOUND && src != NO_ADDRESS {
-            self.remember(src, time);
+            self.memory.remember(src, time);
         }
         found
     }
-
-    fn remember(&mut self, source: Address, time: i64) {
-        if self.memory.len() >= MOST_REMEMBERED && !self.memory.contains_key(&source) {
-            let keep_after = time - self.remember_ms / 2;
-            self.memory.retain(|_, last| *last > keep_after);
-            if self.memory.len() >= MOST_REMEMBERED {
-                return;
-            }
-        }
-        let last = self.memory.entry(source).or_insert(time);
-        *last = (*last).max(time);
-    }
 }
+
+#[cfg(test)]
+mod tests;

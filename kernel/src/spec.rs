@@ -50,6 +50,9 @@ pub struct KeyValue {
     pub equals: char,
     pub quote: char,
     pub escape: Option<char>,
+    /// A plain value that touches the line's end is not believed: the line may have been cut inside it.
+    #[serde(default)]
+    pub last_may_be_cut: bool,
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! Points in time as logs write them: epoch numbers, ISO 8601, RFC 3164 dates, and their mixtures.
 //!
-//! Zone-less times are taken in the offset that the caller gives; a missing year is the one that brings the time nearest to
-//! the reference. Everything is total on arbitrary bytes; nothing before 1980 or after 2199 is accepted.
+//! Zone-less times are taken in the offset that the caller gives; a missing year is the latest that does not put the time into
+//! the future. Everything is total on arbitrary bytes; nothing before 1980 or after 2199, and no 30 February, is accepted.
 
 use crate::value::parse_u64;
 
@@ -12,6 +12,16 @@ pub struct Context {
     pub reference: i64,
     /// Seconds east of UTC for times without a zone.
     pub offset: i32,
+}
+
+/// How far a device's clock may be ahead of ours; the centre believes no more (`central/ingest/checks.py`).
+const MOST_AHEAD: i64 = 86_400_000;
+
+impl Context {
+    /// The latest time that is believed.
+    pub fn latest(&self) -> i64 {
+        self.reference.saturating_add(MOST_AHEAD)
+    }
 }
 
 const EARLIEST: i64 = 315_532_800_000; // 1980-01-01
@@ -25,6 +35,15 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     let year_of_era = year.rem_euclid(400);
     let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
 }
 
 fn year_of(ms: i64) -> i64 {
@@ -134,7 +153,7 @@ impl Cursor<'_> {
 
 fn build(date: (i64, i64, i64), clock: i64, zone: Option<i64>, context: &Context) -> Option<i64> {
     let (year, month, day) = date;
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    if !(1..=12).contains(&month) || !(1..=days_in_month(year, month)).contains(&day) {
         return None;
     }
     let offset = zone.unwrap_or(i64::from(context.offset));
@@ -178,7 +197,7 @@ fn bsd(cursor: &mut Cursor, context: &Context) -> Option<i64> {
         zone = cursor.zone();
     }
     let Some(year) = year else {
-        return nearest_year(month, day, clock, zone, context);
+        return latest_year(month, day, clock, zone, context);
     };
     build((year, month, day), clock, zone, context)
 }
@@ -197,7 +216,12 @@ fn trailing_year(cursor: &mut Cursor) -> Option<i64> {
     let before = cursor.at;
     if cursor.eat(b" ").is_some() {
         let year = cursor.number(4, 4).filter(|year| (1980..2200).contains(year));
-        let ends = cursor.peek().is_none_or(|byte| !byte.is_ascii_alphanumeric() && byte != b'.' && byte != b'-');
+        // `2001:db8::1` and `2001-core` are hosts, not years.
+        let ends = match cursor.peek() {
+            None | Some(b' ' | b'\t' | b',' | b']') => true,
+            Some(b':') => cursor.bytes.get(cursor.at + 1).is_none_or(|&byte| byte == b' '),
+            Some(_) => false,
+        };
         if year.is_some() && ends {
             return year;
         }
@@ -206,12 +230,13 @@ fn trailing_year(cursor: &mut Cursor) -> Option<i64> {
     None
 }
 
-fn nearest_year(month: i64, day: i64, clock: i64, zone: Option<i64>, context: &Context) -> Option<i64> {
-    let about = year_of(context.reference);
-    [about - 1, about, about + 1]
-        .into_iter()
+/// Logs tell of the past: of the years that fit, the latest that is not in the future. Eight years back find any 29 February.
+fn latest_year(month: i64, day: i64, clock: i64, zone: Option<i64>, context: &Context) -> Option<i64> {
+    let about = year_of(context.reference.clamp(EARLIEST, LATEST));
+    (about - 8..=about + 1)
+        .rev()
         .filter_map(|year| build((year, month, day), clock, zone, context))
-        .min_by_key(|ms| (ms - context.reference).abs())
+        .find(|ms| *ms <= context.latest())
 }
 
 /// `20/Nov/2026:07:00:00 +0000`, the web servers' way.
@@ -250,11 +275,25 @@ fn epoch(bytes: &[u8]) -> Option<i64> {
     (EARLIEST..LATEST).contains(&ms).then_some(ms)
 }
 
+/// `2026 Nov 20 07:00:00`: Cisco's switches, and the archives of OSSEC and Wazuh.
+fn year_first(cursor: &mut Cursor, context: &Context) -> Option<i64> {
+    let year = cursor.number(4, 4)?;
+    cursor.spaces();
+    let month = cursor.month()?;
+    cursor.spaces();
+    let day = cursor.number(1, 2)?;
+    cursor.eat(b" ")?;
+    let clock = cursor.clock()?;
+    let zone = cursor.zone();
+    build((year, month, day), clock, zone, context)
+}
+
 /// A date and time at the start of `bytes`: the time, and how many bytes it took.
 pub fn scan(bytes: &[u8], context: &Context) -> Option<(i64, usize)> {
     let mut cursor = Cursor { bytes, at: 0 };
     let found = match bytes.first()? {
         b'0'..=b'9' if bytes.get(4).is_some_and(|byte| matches!(byte, b'-' | b'/' | b'.')) => iso(&mut cursor, context),
+        b'0'..=b'9' if bytes.get(4) == Some(&b' ') => year_first(&mut cursor, context),
         b'0'..=b'9' => web(&mut cursor, context),
         byte if byte.is_ascii_alphabetic() => bsd(&mut cursor, context),
         _ => None,
@@ -270,3 +309,6 @@ pub fn parse(bytes: &[u8], context: &Context) -> Option<i64> {
         (used == bytes.len()).then_some(found)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -166,9 +166,9 @@ fn cve_number(rest: &[u8]) -> Option<String> {
     (4..=7).contains(&digits).then(|| format!("CVE-{year}-{serial}"))
 }
 
-/// The domain of a mailbox (`Name <user@example.org>`), or a bare domain. Never the mailbox.
+/// The domain of a mailbox (`Name <user@example.org>`). None without an `@`: `jo.smith` alone would be somebody's name.
 pub fn domain_of(bytes: &[u8]) -> Option<String> {
-    let after = bytes.iter().rposition(|&byte| byte == b'@').map_or(bytes, |at| &bytes[at + 1..]);
+    let after = bytes.get(bytes.iter().rposition(|&byte| byte == b'@')? + 1..)?;
     let end = after
         .iter()
         .position(|&byte| !(byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.' || byte == b'_'))
@@ -184,7 +184,8 @@ pub fn domain_of(bytes: &[u8]) -> Option<String> {
 
 /// Characters that change how the text around them is shown, or that no log should carry: controls and bidi marks.
 fn unwanted(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    let hidden = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    c.is_control() || hidden || matches!(c, '\u{2028}'..='\u{202e}')
 }
 
 /// Text made safe to keep: valid UTF-8, no control characters, trimmed, at most `limit` bytes.
@@ -210,3 +211,6 @@ pub fn clean_text(bytes: &[u8], limit: usize) -> Cow<'_, str> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,7 @@
 //!
 //! In an extension, a value runs to the next ` key=`; a literal `=` inside a value is written `\=` (CEF 0.1, rev. 27).
 
-use super::{Slots, Split};
-use hashbrown::HashMap;
+use super::{Keys, Slots, Split};
 use memchr::memchr2;
 use std::borrow::Cow;
 
@@ -11,7 +10,7 @@ pub const HEADER_FIELDS: [&str; 6] = ["cef.vendor", "cef.product", "cef.version"
 
 pub struct Cef {
     pub header: [Option<usize>; 6],
-    pub keys: HashMap<Box<[u8]>, usize>,
+    pub keys: Keys,
 }
 
 impl Cef {
@@ -40,23 +39,33 @@ impl Cef {
         let mut key_start = 0;
         while let Some(at) = equals {
             let key = trim_start(rest.get(key_start..at).unwrap_or_default());
-            let value_start = at + 1;
-            let next = unescaped(rest.get(value_start..).unwrap_or_default(), b'=').map(|found| value_start + found);
-            let value_end = match next {
-                // The next key is the last word before the next equals sign.
-                Some(next) => {
-                    rest[value_start..next].iter().rposition(|&byte| byte == b' ').map_or(next, |space| value_start + space)
-                }
-                None => rest.len(),
-            };
-            if let Some(&slot) = self.keys.get(key) {
-                let value = rest.get(value_start..value_end).unwrap_or_default();
+            let (value, next) = value(rest, at + 1);
+            key_start = at + 1 + value.len();
+            if let Some(slot) = self.keys.get(key) {
                 slots.set(slot, unescape(crate::value::trim(value)));
             }
-            key_start = value_end;
             equals = next;
         }
     }
+}
+
+/// The value at `start`, and where the equals sign behind the next key stands. A key is a word of its own: an equals sign
+/// inside the value's own words (`request=http://x/?a=b`) begins nothing.
+fn value(rest: &[u8], start: usize) -> (&[u8], Option<usize>) {
+    let mut from = start;
+    while let Some(next) = unescaped(rest.get(from..).unwrap_or_default(), b'=').map(|found| from + found) {
+        let word = rest.get(start..next).unwrap_or_default();
+        let space = word.iter().rposition(|&byte| byte == b' ');
+        if let Some(space) = space.filter(|space| word.get(space + 1..).is_some_and(is_key)) {
+            return (word.get(..space).unwrap_or_default(), Some(next));
+        }
+        from = next + 1;
+    }
+    (rest.get(start..).unwrap_or_default(), None)
+}
+
+fn is_key(word: &[u8]) -> bool {
+    !word.is_empty() && word.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }
 
 fn trim_start(bytes: &[u8]) -> &[u8] {
@@ -81,12 +90,14 @@ fn unescape(bytes: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(bytes);
     }
     let mut plain = Vec::with_capacity(bytes.len());
-    let mut rest = bytes.iter();
+    let mut rest = bytes.iter().peekable();
     while let Some(&byte) = rest.next() {
-        match byte {
-            b'\\' => plain.extend(rest.next().map(|&next| if matches!(next, b'n' | b'r') { b' ' } else { next })),
-            _ => plain.push(byte),
-        }
+        let escaped = rest.next_if(|&&next| byte == b'\\' && matches!(next, b'\\' | b'=' | b'|' | b'n' | b'r'));
+        plain.push(match escaped {
+            Some(b'n' | b'r') => b' ',
+            Some(&next) => next,
+            None => byte,
+        });
     }
     Cow::Owned(plain)
 }

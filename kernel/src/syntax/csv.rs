@@ -7,12 +7,14 @@ use std::borrow::Cow;
 pub struct Csv {
     pub separator: u8,
     pub quote: u8,
+    /// How many columns are named. Further ones have no slot: the slots behind these are for what stands outside the body.
+    pub columns: usize,
 }
 
 impl Csv {
     pub fn split<'a>(&self, body: &'a [u8], slots: &mut Slots<'a>) -> Split {
         let mut at = 0;
-        for slot in 0..slots.len() {
+        for slot in 0..self.columns {
             let Some(rest) = body.get(at..) else { break };
             if rest.first() == Some(&self.quote) {
                 let Some((value, used)) = self.quoted(rest) else {

@@ -6,9 +6,11 @@
 pub mod cef;
 pub mod csv;
 pub mod json;
+mod keys;
 pub mod kv;
 pub mod template;
 
+pub use keys::Keys;
 use std::borrow::Cow;
 
 /// Values found in one line, by slot number.
@@ -80,3 +82,6 @@ impl Syntax {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

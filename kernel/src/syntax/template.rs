@@ -124,11 +124,18 @@ fn word_before_literal(body: &[u8], word: usize, stack: &[&[Part]]) -> usize {
     }
 }
 
+/// The literal that comes next, or would if the optional part that comes next were there.
 fn next_literal<'t>(stack: &[&'t [Part]]) -> Option<&'t [u8]> {
     stack.iter().rev().find_map(|parts| parts.first()).and_then(|part| match part {
         Part::Literal(literal) => Some(&**literal),
-        _ => None,
+        Part::Optional(inner) => next_literal(&[inner]),
+        Part::Capture { .. } => None,
     })
+}
+
+/// Takes everything up to what follows, so something must.
+fn is_open(part: &Part) -> bool {
+    matches!(part, Part::Capture { kind: Kind::UpTo, .. })
 }
 
 struct Compiler<'t, 's> {
@@ -170,6 +177,10 @@ impl Compiler<'_, '_> {
         if !literal.is_empty() {
             parts.push(Part::Literal(literal.into()));
         }
+        let endless = |pair: &[Part]| is_open(&pair[0]) && !matches!(pair[1], Part::Literal(_));
+        if parts.windows(2).any(endless) || (depth > 0 && parts.last().is_some_and(is_open)) {
+            return Err(self.error("a capture of no type needs literal text behind it; one stands before this"));
+        }
         Ok(parts)
     }
 
@@ -202,5 +213,36 @@ impl Compiler<'_, '_> {
         self.rest = &self.rest[end + 1..];
         let slot = if name == "*" { None } else { Some((self.slot)(name)) };
         Ok(Part::Capture { slot, kind })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each optional part doubles the ways to try; the bound on steps, not the line, says when to stop.
+    #[test]
+    fn a_line_that_nearly_matches_costs_no_more_than_the_bound() -> Result<(), String> {
+        let text = format!("{}end", "[a][b {*:word} ]".repeat(24));
+        let template = Template::compile(&text, &mut |_| 0)?;
+        let body = format!("{}{}", "ab x ".repeat(24), "z".repeat(60_000));
+        let mut steps = MOST_STEPS;
+        assert!(!run(body.as_bytes(), &[&template.parts], &mut Vec::new(), &mut steps));
+        assert_eq!(steps, 0, "this line is meant to use up all steps");
+        let mut slots = Slots::new();
+        slots.reset(1);
+        assert!(!template.split(body.as_bytes(), &mut slots));
+        assert_eq!(slots.get(0), None);
+        Ok(())
+    }
+
+    #[test]
+    fn a_long_line_that_matches_takes_few_steps() -> Result<(), String> {
+        let template = Template::compile("a {x} b {y:int}[ c {z:word}] d", &mut |_| 0)?;
+        let body = format!("a {} b 12 c w d", "x".repeat(60_000));
+        let mut steps = MOST_STEPS;
+        assert!(run(body.as_bytes(), &[&template.parts], &mut Vec::new(), &mut steps));
+        assert!(MOST_STEPS - steps < 32);
+        Ok(())
     }
 }

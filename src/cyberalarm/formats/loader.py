@@ -6,6 +6,7 @@ A pack that cannot be read is refused as a whole, with its file and key; the bun
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -50,14 +51,33 @@ def read_pack(source: Traversable | Path) -> Pack:
     """Read one pack file. Raises PackError naming file and key."""
     try:
         table = tomllib.loads(source.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise PackError(f"{source.name}: cannot be read: {error}.") from error
     except tomllib.TOMLDecodeError as error:
         raise PackError(f"{source.name}: not valid TOML: {error}.") from error
     try:
-        return Pack.model_validate(table)
+        pack = Pack.model_validate(table)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise PackError(f"{source.name}: key {key!r}: {first['msg']}.", next_step="See docs/packs.md.") from error
+        key, what = _telling(error)
+        raise PackError(f"{source.name}: key {key!r}: {what}.", next_step="See docs/packs.md.") from error
+    try:
+        build((pack,))  # what only the kernel can tell, while the file's name is still known
+    except PackError as error:
+        raise PackError(f"{source.name}: {error.what}", next_step=error.next_step) from error
+    return pack
+
+
+# Where a key may be written in several ways, pydantic complains once for each way that was not taken, and names the way.
+_WAYS = re.compile(r"constrained-str|bool|str|list\[.*|function-after\[.*|FieldSource|Test")
+_TELLING = ("value_error", "extra_forbidden", "missing", "literal_error")
+
+
+def _telling(error: ValidationError) -> tuple[str, str]:
+    """Key and words of the complaint that says most."""
+    complaints = error.errors()
+    best = next((c for kind in _TELLING for c in complaints if c["type"] == kind), complaints[0])
+    key = ".".join(str(part) for part in best["loc"] if not _WAYS.fullmatch(str(part)))
+    return key, best["msg"].removeprefix("Value error, ")
 
 
 def bundled_files() -> list[Traversable]:
@@ -76,6 +96,9 @@ def bundled() -> Library:
 
 def build(packs: tuple[Pack, ...]) -> Library:
     """Hand packs to the kernel. Raises PackError naming pack, line and kind."""
+    names = [pack.name for pack in packs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise PackError(f"There are two packs of the name {twice[0]!r}.", next_step="Rename one of them.")
     text = json.dumps({"schema": schema_spec(), "packs": [_pack_spec(p) for p in packs]})
     try:
         return Library(packs, Packs(text))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from cyberalarm.core.outcome import Outcome
 
 Text = Annotated[str, Field(min_length=1)]
+Sensor = Literal["firewall", "ids", "antivirus", "antispam"]
 Slots = Text | list[Text | list[Text]]
 
 
@@ -64,6 +65,7 @@ class KeyValueOptions(_Strict):
     equals: str = Field(default="=", min_length=1, max_length=1)
     quote: str = Field(default='"', min_length=1, max_length=1)
     escape: str | None = Field(default="\\", min_length=1, max_length=1)
+    last_may_be_cut: bool = False
 
 
 class CsvOptions(_Strict):
@@ -76,7 +78,7 @@ class Kind(_Strict):
 
     name: Text
     noise: bool = False
-    sensor: Text | None = None
+    sensor: Sensor | None = None
     when: dict[str, Condition] = {}
     columns: list[Text] = []
     require: list[Text] | None = None
@@ -99,6 +101,14 @@ class Line(_Strict):
     fields: FieldTable = {}
     kind: list[Kind] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _fitting(self) -> Line:
+        if (self.syntax == "template") != bool(self.templates):
+            raise ValueError("`templates` belong to the syntax template, and it needs one")
+        if self.syntax != "csv" and (self.columns or any(kind.columns for kind in self.kind)):
+            raise ValueError("`columns` belong to the syntax csv")
+        return self
+
 
 class Example(_Strict):
     """A sample line (documentation addresses only) and what must come of it."""
@@ -113,7 +123,7 @@ class Pack(_Strict):
     vendor: Text
     product: Text
     version: int = Field(ge=1)
-    sensor: Literal["firewall", "ids", "antivirus", "antispam"]
+    sensor: Sensor
     summary: Text
     transports: list[Literal["udp", "tcp", "tls", "file"]] = Field(min_length=1)
     setup: Text

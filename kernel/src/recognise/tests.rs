@@ -1,0 +1,72 @@
+use super::*;
+
+#[test]
+fn quotation_marks_open_and_close() {
+    for (text, open) in
+        [("x ", false), ("\"x ", true), ("\"a\" ", false), ("\"a\\\" ", true), ("\"a\\\\\" ", false), ("a=\"b\" \"c", true)]
+    {
+        assert_eq!(inside_quotes(text.as_bytes(), text.len()), open, "{text}");
+    }
+}
+
+fn wanted(begins: &[&str], contains: &[&[&str]]) -> Wanted {
+    let boxed = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().into()).collect();
+    Wanted {
+        direct: false,
+        begins: boxed(begins),
+        contains: contains.iter().map(|group| boxed(group)).collect(),
+        programs: Vec::new(),
+        locate: None,
+    }
+}
+
+#[test]
+fn a_line_that_nothing_distinguishes_is_refused() {
+    assert!(Recogniser::new(vec![wanted(&[], &[])]).is_err());
+    assert!(Recogniser::new(vec![wanted(&[""], &[])]).is_err());
+    assert!(Recogniser::new(vec![wanted(&["x"], &[])]).is_ok());
+}
+
+#[test]
+fn candidates_come_in_the_order_of_preference_and_once() -> Result<(), String> {
+    let recogniser = Recogniser::new(vec![wanted(&["zz"], &[]), wanted(&["a"], &[&["longest literal"]]), wanted(&["aa"], &[])])?;
+    let mut found = Vec::new();
+    recogniser.candidates(b"aaa longest literal zz aa zz", &mut found);
+    assert_eq!(found, [0, 1, 2]);
+    recogniser.candidates(b"", &mut found);
+    assert!(found.is_empty());
+    Ok(())
+}
+
+#[test]
+fn what_stands_far_inside_a_line_makes_no_candidate() -> Result<(), String> {
+    let recogniser = Recogniser::new(vec![wanted(&["literal"], &[])])?;
+    let mut found = Vec::new();
+    recogniser.candidates(format!("{}literal", "x".repeat(SEEN)).as_bytes(), &mut found);
+    assert!(found.is_empty());
+    Ok(())
+}
+
+fn direct(begins: &[&str]) -> Wanted {
+    Wanted { direct: true, ..wanted(begins, &[]) }
+}
+
+#[test]
+fn lines_of_direct_packs_come_first_and_are_found_by_their_first_byte() -> Result<(), String> {
+    let context = crate::time::Context { reference: 0, offset: 0 };
+    let recogniser = Recogniser::new(vec![wanted(&["xa"], &[]), direct(&["xb", "yb"]), direct(&["xc"])])?;
+    let header = |text: &'static str| crate::header::parse(text.as_bytes(), &context);
+    let mut found = Vec::new();
+    recogniser.candidates(b"xa xb xc", &mut found);
+    assert_eq!(found, [1, 2, 0]);
+    recogniser.direct(b"<1>y", &header("<1>y"), &mut found);
+    assert_eq!(found, [1]);
+    recogniser.direct(b"x", &header("x"), &mut found);
+    assert_eq!(found, [1, 2]);
+    recogniser.direct(b"z xb", &header("z xb"), &mut found);
+    assert!(found.is_empty());
+    let many = Recogniser::new((0..=MOST_DIRECT).map(|n| direct(&[&format!("x{n}")])).collect())?;
+    many.direct(b"x", &header("x"), &mut found);
+    assert!(found.is_empty(), "many are sooner found by searching");
+    Ok(())
+}

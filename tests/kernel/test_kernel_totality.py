@@ -1,0 +1,150 @@
+"""Whatever bytes come: no error, exactly one outcome a line, and no address that the line does not hold."""
+
+from __future__ import annotations
+
+import json
+import re
+from ipaddress import ip_address
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cyberalarm.core.outcome import OUTCOMES
+from cyberalarm.formats.loader import bundled
+from tests.kernel.decoding import EXAMPLES, NOON, batch_of, told
+
+if TYPE_CHECKING:
+    from cyberalarm._kernel import Batch
+
+_pieces = st.one_of(
+    st.binary(max_size=60),
+    st.sampled_from([line.encode() for line in EXAMPLES]),
+    st.sampled_from([line.encode()[: len(line) // 2] for line in EXAMPLES]),
+    st.sampled_from([b"\n", b"\r\n", b"\0", b'"', b"\\", b"CEF:0|", b"{", b"%ASA-", b"<134>", b"=", b","]),
+)
+_buffers = st.lists(_pieces, max_size=12).map(b"".join)
+
+
+def lines_of(buffer: bytes) -> list[bytes]:
+    """A newline ends a line; what follows the last one is a line too, unless it is nothing."""
+    lines = buffer.split(b"\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def check(buffer: bytes, batch: Batch) -> None:
+    lines = lines_of(buffer)
+    assert batch.lines == len(lines) == len(batch.outcomes) == sum(batch.counts())
+    assert batch.counts() == [batch.outcomes.count(code) for code in range(len(OUTCOMES))]
+    assert batch.rows == batch.outcomes.count(OUTCOMES.index("kept"))
+    found = told(batch)
+    assert [f.line for f in found] == list(range(1, len(lines) + 1))
+    assert [f.outcome for f in found] == [OUTCOMES[code] for code in batch.outcomes]
+    assert sum(bool(f.event) for f in found) == batch.rows
+    assert sum(count for _, count in batch.products()) == sum(f.product is not None for f in found)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_buffers)
+def test_arbitrary_bytes(buffer: bytes) -> None:
+    check(buffer, batch_of(buffer))
+
+
+@settings(max_examples=100, deadline=None)
+@given(_buffers, st.integers(-(2**63), 2**63 - 1), st.integers(-(2**31), 2**31 - 1))
+def test_arbitrary_clocks(buffer: bytes, received: int, offset: int) -> None:
+    check(buffer, batch_of(buffer, received_ms=received, utc_offset_s=offset))
+
+
+@settings(max_examples=100, deadline=None)
+@given(_buffers)
+def test_a_buffer_in_two_pieces_says_the_same(buffer: bytes) -> None:
+    whole = told(batch_of(buffer))
+    at = buffer.find(b"\n") + 1
+    first, second = batch_of(buffer[:at]), batch_of(buffer[at:])
+    assert told(first) + told(second, first.lines + 1) == whole
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.one_of(st.binary(max_size=300), st.sampled_from([line.encode() for line in EXAMPLES])))
+def test_explain_tells_what_decode_does(line: bytes) -> None:
+    line = line.replace(b"\n", b" ")
+    explained = json.loads(bundled().kernel.explain(line, received_ms=NOON))
+    (decoded,) = told(batch_of(line + b"\n"))
+    assert explained["outcome"] == decoded.outcome
+    assert explained["product"] == decoded.product
+    assert (explained["event"] or {}) == decoded.event
+
+
+_ADDRESS_LIKE = re.compile(rb"[0-9A-Fa-f:.]{2,}")
+
+
+def addresses_in(line: bytes) -> set[object]:
+    """Every address that some part of the line spells, without leading zeros' octal sense."""
+    found: set[object] = set()
+    for token in _ADDRESS_LIKE.findall(line):
+        text = token.decode()
+        for start in range(len(text)):
+            for end in range(start + 2, min(len(text), start + 45) + 1):
+                part = re.sub(r"(^|\.)0+(?=\d)", r"\1", text[start:end])
+                try:
+                    address = ip_address(part)
+                except ValueError:
+                    continue
+                found.add(getattr(address, "ipv4_mapped", None) or address)
+    return found
+
+
+def check_addresses(line: bytes, event: dict[str, str]) -> None:
+    named = {ip_address(event[name]) for name in ("src_ip", "dst_ip") if name in event}
+    if named:
+        assert named <= addresses_in(line)
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_an_example_cut_anywhere(line: str) -> None:
+    raw = line.encode()
+    cuts = [raw[:end] for end in range(len(raw))]
+    found = told(batch_of(b"".join(cut + b"\n" for cut in cuts)))
+    assert len(found) == len(cuts)
+    whole = addresses_in(raw)
+    for cut, one in zip(cuts, found, strict=True):
+        named = {ip_address(one.event[name]) for name in ("src_ip", "dst_ip") if name in one.event}
+        assert named <= whole or named <= addresses_in(cut)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(EXAMPLES), st.data())
+def test_an_example_with_any_byte_changed(line: str, data: st.DataObject) -> None:
+    raw = bytearray(line.encode())
+    raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    changed = bytes(raw)
+    batch = batch_of(changed)
+    check(changed, batch)
+    for part, one in zip(lines_of(changed), told(batch), strict=True):
+        check_addresses(part, one.event)
+
+
+def test_cut_lines_never_give_a_shortened_destination() -> None:
+    """A cut inside a number leaves a smaller number that looks whole; none of these formats may believe it."""
+    wrong = []
+    for pack in bundled().packs:
+        if pack.sensor != "firewall":
+            continue
+        for example in pack.example:
+            raw = example.line.encode()
+            cuts = [raw[:end] for end in range(len(raw))]
+            for cut, one in zip(cuts, told(batch_of(b"".join(c + b"\n" for c in cuts))), strict=True):
+                read = {name: one.event.get(name) for name in ("src_ip", "dst_ip", "src_port", "dst_port")}
+                shorter = {name: value for name, value in read.items() if value not in (None, example.event.get(name))}
+                if shorter:
+                    wrong.append((pack.name, shorter, cut[-40:]))
+    assert wrong == []
+
+
+def test_the_tests_own_reading_of_lines() -> None:
+    assert [len(lines_of(buffer)) for buffer in (b"", b"\n", b"a", b"a\n", b"a\n\n", b"\r\n")] == [0, 1, 1, 1, 2, 1]
+    assert all(a <= b for a, b in pairwise(sorted(map(str, addresses_in(b"x 192.0.2.1/24 2001:db8::1")))))
+    assert ip_address("192.0.2.1") in addresses_in(b"x192.0.2.10")
