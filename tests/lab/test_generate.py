@@ -43,7 +43,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
 
 
 def test_another_process_with_another_hash_seed_gives_the_same_bytes() -> None:
-    code = f"from {__name__} import fingerprint; print(fingerprint('a'))"
+    code = "from tests.lab.test_generate import fingerprint; print(fingerprint('a'))"
     environment = {
         **os.environ,
         "PYTHONHASHSEED": "4711",

@@ -13,14 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cyberalarm.cli.demonstration.scan import scan as demonstration_scan
 from cyberalarm.scanner.consent import Consent, new_target
 from cyberalarm.scanner.errors import ResultError
 from cyberalarm.scanner.findings import Confidence, Finding, Severity, State, finding_key
+from cyberalarm.scanner.identity import Identity
 from cyberalarm.scanner.lifecycle import compared
 from cyberalarm.scanner.report import actions, report_html, summary, write_report
 from cyberalarm.scanner.result import ScanResult, TargetRun, read_result
 from cyberalarm.scanner.scan import scan
 from cyberalarm.scanner.tables import findings_csv, safe_cell, services_csv
+from cyberalarm.scanner.versions import version_key
 from tests.scanner.scan_lab import MEMBER, answers, consent_for, http, lab_options, listening, says
 
 if TYPE_CHECKING:
@@ -193,6 +196,74 @@ def test_one_update_settles_many(bare: ScanResult) -> None:
     assert len(action.findings) == 3
     many = replace(bare, findings=tuple(finding(port=n) for n in range(1, 12)))
     assert len(actions(many)) == 5
+
+
+def test_the_first_step_settles_what_is_only_possible_too(bare: ScanResult) -> None:
+    found = replace(
+        bare,
+        findings=(
+            finding(fixed_in="2.4.51", advice="Update Widget to 2.4.51 or later."),
+            finding(
+                fixed_in="2.4.60", confidence=Confidence.POSSIBLE, cves=("CVE-2099-2",), exploited_since="2025-05-01"
+            ),
+            finding(fixed_in="2.4.58", severity=Severity.LOW, cves=("CVE-2099-3",)),
+            finding(fixed_in="9.9", product="Other", confidence=Confidence.POSSIBLE),
+            finding(fixed_in="9.8", target="mail.example.org", confidence=Confidence.POSSIBLE),
+        ),
+    )
+    (action,) = actions(found)
+    assert action.text == "Update Widget to 2.4.60 or later."
+    assert [f.fixed_in for f in action.findings] == ["2.4.51"]
+    assert [f.fixed_in for f in action.unsure] == ["2.4.60"]
+    assert not action.exploited  # by what is certain
+    assert "and 1 more that cannot be told from outside" in report_html(found)
+
+
+def test_a_package_is_told_its_own_newest_revision_and_never_the_makers_version(bare: ScanResult) -> None:
+    package = Identity("maker", "widget", "Widget", version="9.2p1", distribution="debian", revision="9.2p1-2+deb12u2")
+    found = replace(
+        bare,
+        services=(replace(bare.services[0], target="www.example.org", port=80, identities=(package,)),),
+        findings=(
+            finding(fixed_in="9.2p1-2+deb12u3", advice="Install Debian's package 9.2p1-2+deb12u3 of Widget, or later."),
+            finding(fixed_in="9.2p1-2+deb12u10", confidence=Confidence.POSSIBLE),
+            finding(fixed_in="9.8p1", confidence=Confidence.POSSIBLE),
+        ),
+    )
+    (action,) = actions(found)
+    assert action.text == "Install Debian's package 9.2p1-2+deb12u10 of Widget, or later."
+    assert [f.fixed_in for f in action.unsure] == ["9.2p1-2+deb12u10"]
+
+
+def test_one_repair_keeps_its_own_advice(bare: ScanResult) -> None:
+    for other in ("2.0", "2.2"):
+        possible = finding(fixed_in=other, confidence=Confidence.POSSIBLE)
+        (action,) = actions(replace(bare, findings=(finding(fixed_in="2.1"), possible)))
+        assert action.text == "Do this."
+
+
+def test_a_neglected_website_is_told_one_version_that_settles_everything(tmp_path: Path) -> None:
+    """The starter set's Apache findings: 2.4.51 is certain, 2.4.60 depends on rewrite rules that cannot be seen."""
+    verdict = demonstration_scan(tmp_path / "scan", MEMBER, "Example Trust")
+    result = read_result(verdict.report.with_suffix(".json"))
+    apache = [f for f in result.findings if f.product.startswith("Apache")]
+    newest = max((f.fixed_in for f in apache if f.fixed_in), key=version_key)
+    assert version_key(newest) > version_key("2.4.51")
+    (text,) = [a.text for a in actions(result) if "Apache" in a.text]
+    assert newest in text
+    assert "2.4.51" not in text
+
+
+def test_a_repair_of_unknown_version_makes_the_step_open_ended(bare: ScanResult) -> None:
+    found = replace(
+        bare,
+        findings=(
+            finding(fixed_in="2.1", advice="Update Widget to 2.1 or later."),
+            finding(check="cannot-tell", confidence=Confidence.POSSIBLE),
+        ),
+    )
+    (action,) = actions(found)
+    assert action.text == "Update Widget to the newest release, at least 2.1."
 
 
 def test_services_and_runs_are_told(bare: ScanResult) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 from django.db import close_old_connections
 
-from cyberalarm.core.errors import CyberAlarmError, NotReachableError
+from cyberalarm.core.errors import CyberAlarmError, NotReachableError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -64,7 +64,8 @@ def _answer(commands: Mapping[str, Command], line: bytes) -> dict[str, object]:
     try:
         return {"result": command(request)}
     except CyberAlarmError as error:
-        return {"error": {"code": error.code, "what": error.what, "next_step": error.next_step}}
+        refused = isinstance(error, RefusedError)
+        return {"error": {"code": error.code, "what": error.what, "next_step": error.next_step, "refused": refused}}
     except Exception as error:
         log.exception("control.failed", command=request["command"], error=type(error).__name__)
         return {"error": {"code": "internal", "what": "The centre failed at this.", "next_step": "See its log."}}
@@ -114,5 +115,6 @@ def ask(data: Path, command: str, *, timeout: float = 600.0, **parameters: objec
         ) from error
     if "error" in told:
         refused = told["error"]
-        raise CyberAlarmError(refused["what"], next_step=refused["next_step"], code=refused["code"])
+        kind = RefusedError if refused.get("refused") else CyberAlarmError
+        raise kind(refused["what"], next_step=refused["next_step"], code=refused["code"])
     return told["result"]

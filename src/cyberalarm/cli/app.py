@@ -1,19 +1,30 @@
-"""Joins the nouns. Each noun's module is imported only when it is used, so that a collector starts without Django."""
+"""Joins the nouns, and ends the program: with words and an exit code, never with a traceback for what a person can mend.
+
+Each noun's module is imported only when it is used, so that a collector starts without Django. What is no error of ours and not
+the operating system's or the database's word about files, disks and networks is a defect, and keeps its traceback.
+"""
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
+import os
 import sys
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
-from cyberalarm.cli.printing import log_to_stderr
-from cyberalarm.core.errors import CyberAlarmError
+from cyberalarm import __version__
+from cyberalarm.cli.printing import ExitCode, exit_code, log_to_stderr, print_error
+from cyberalarm.core.errors import CyberAlarmError, NotReachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # noun -> (module, one line for --help)
-_NOUNS = {
+NOUNS = {
     "collector": ("cyberalarm.cli.collector", "Run a collector on a member's network."),
     "central": ("cyberalarm.cli.central", "Run the centre."),
     "scanner": ("cyberalarm.cli.scanner", "Scan what a member owns, with authority, for known vulnerabilities."),
@@ -26,41 +37,161 @@ _NOUNS = {
 class _LateGroup(TyperGroup):
     """A group whose members are imported when they are asked for."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002
-        return list(_NOUNS)
+    def __init__(self, **settings: object) -> None:
+        super().__init__(**settings)  # type: ignore[arg-type]
+        self.commands = dict.fromkeys(NOUNS)  # type: ignore[assignment]  # the names, for suggestions
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> object:  # type: ignore[override]  # noqa: ARG002
-        if cmd_name not in _NOUNS:
+        if cmd_name not in NOUNS:
             return None
-        module, words = _NOUNS[cmd_name]
-        command = typer.main.get_command(importlib.import_module(module).app)
+        module, words = NOUNS[cmd_name]
+        noun: typer.Typer = importlib.import_module(module).app
+        # As at the root: help and errors in plain text, and no options about shells.
+        noun.rich_markup_mode = None
+        noun._add_completion = False  # noqa: SLF001 - Typer has no public way to say it once for all nouns
+        command = typer.main.get_command(noun)
         command.help = command.help or words
         command.name = cmd_name
         return command
 
     def format_commands(self, ctx: typer.Context, formatter: object) -> None:  # type: ignore[override]  # noqa: ARG002
         with formatter.section("Commands"):  # type: ignore[attr-defined]
-            formatter.write_dl([(noun, words) for noun, (_, words) in _NOUNS.items()])  # type: ignore[attr-defined]
+            formatter.write_dl([(noun, words) for noun, (_, words) in NOUNS.items()])  # type: ignore[attr-defined]
 
 
-app = typer.Typer(cls=_LateGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+# Typer's own tracebacks show the source around each step; the plain ones are shorter, and never hold values.
+app = typer.Typer(
+    cls=_LateGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"max_content_width": 120},  # of help, where the terminal is as wide
+)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"cyberalarm {__version__}\n")
+        raise typer.Exit
 
 
 @app.callback()
-def _root() -> None:
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
     """CyberAlarm: collectors, the centre, and the scanner."""
 
 
-def main() -> None:
-    """The program's entry. Errors of ours end it with their words and exit code 1, never with a traceback."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The program's entry: run a command (of `sys.argv` if None is given) and end with its exit code."""
     log_to_stderr(logging.WARNING)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that stdout cannot write is no reason to fail
     try:
-        app()
-    except CyberAlarmError as error:
-        sys.stderr.write(f"{error.what}\n")
-        if error.next_step:
-            sys.stderr.write(f"{error.next_step}\n")
-        sys.stderr.write(f"(code: {error.code})\n")
-        sys.exit(1)
+        try:
+            app(arguments, prog_name="cyberalarm")
+        finally:
+            sys.stdout.flush()  # here, where a full disk can still be said
     except BrokenPipeError:
-        sys.exit(1)
+        _forget_stdout()
+        sys.exit(ExitCode.FAILED)
+    except Exception as error:
+        told = in_words(error)
+        if told is None:
+            raise
+        print_error(told)
+        _forget_stdout()
+        sys.exit(exit_code(told))
+    sys.exit(ExitCode.DONE)
+
+
+def _forget_stdout() -> None:
+    """Send what stdout still holds nowhere, if it cannot be written: the interpreter would complain at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def in_words(error: Exception) -> CyberAlarmError | None:
+    """An error as words for a person, or None where it is a defect that needs its traceback."""
+    match error:
+        case CyberAlarmError():
+            return error
+        case ModuleNotFoundError() if error.name and not error.name.startswith("cyberalarm"):
+            return CyberAlarmError(
+                f"A part that this command needs is not installed: {error.name}.",
+                next_step='Install the parts for the centre and the scanner: pip install "cyberalarm[central,scanner]".',
+                code="part-missing",
+            )
+        case OSError():
+            return _system_words(error)
+    return _database_words(error)
+
+
+_PATH = "Check the path."
+_RIGHTS = "Use an account that may, or name another place."
+# What the operating system says about the machine and not about us: number -> (code, words, next step).
+_SYSTEM = {
+    errno.ENOENT: ("file-missing", "there is no such file or folder", _PATH),
+    errno.EISDIR: ("file-is-folder", "this is a folder, not a file", _PATH),
+    errno.ENOTDIR: ("file-no-folder", "a part of this path is not a folder", _PATH),
+    errno.EEXIST: ("file-exists", "this is there already", "Name another."),
+    errno.ENOTEMPTY: ("file-exists", "this folder is not empty", "Name another."),
+    errno.ENAMETOOLONG: ("file-name", "this name is too long", "Name another."),
+    errno.EACCES: ("not-permitted", "this account may not use it", _RIGHTS),
+    errno.EPERM: ("not-permitted", "this account may not do that", _RIGHTS),
+    errno.EROFS: ("disk-read-only", "the disk is read-only", "Name another place, or make the disk writable."),
+    errno.ENOSPC: ("disk-full", "no room is left on the disk", "Free some space, then try again."),
+    errno.EDQUOT: ("disk-full", "this account's share of the disk is used up", "Free some space, then try again."),
+    errno.EFBIG: ("disk-full", "the file would become larger than is allowed here", "Name another place."),
+    errno.EIO: ("disk-broken", "the disk could not be read or written", "Check the disk, and restore from a backup."),
+    errno.EMFILE: ("too-many-files", "too many files are open", "Raise the limit (`ulimit -n`), then try again."),
+    errno.ENFILE: ("too-many-files", "too many files are open on this machine", "End other programs, then try again."),
+    errno.ENOMEM: ("memory-full", "no memory is left", "End other programs, then try again."),
+    errno.EADDRINUSE: ("address-taken", "another program uses this address and port", "Name another port."),
+    errno.EADDRNOTAVAIL: ("address-missing", "this machine does not have this address", "Name one of its own."),
+}
+_NETWORK = (errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)
+
+
+def _system_words(error: OSError) -> CyberAlarmError | None:
+    if error.errno in _NETWORK:
+        return NotReachableError(
+            f"The other side could not be reached: {error.strerror}.", next_step="Check the network, then try again."
+        )
+    if error.errno not in _SYSTEM:
+        return None
+    code, words, step = _SYSTEM[error.errno]
+    where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""
+    return CyberAlarmError(f"{where}: {words}." if where else f"{words.capitalize()}.", next_step=step, code=code)
+
+
+_MIGRATE = "Bring it up to date: cyberalarm central migrate."
+# What SQLite says (its result codes' texts, sqlite.org/rescode.html) about the machine: part of it -> (code, words, next step).
+_DATABASE = {
+    "unable to open": ("database-missing", "cannot be opened", "Check that its folder is there and may be written."),
+    "readonly": ("database-read-only", "cannot be written", _RIGHTS),
+    "is full": ("disk-full", "has no room left on its disk", "Free some space, then try again."),
+    "disk i/o error": ("disk-broken", "could not be read or written", "Check the disk, and restore from a backup."),
+    "is locked": ("database-busy", "is in use by another program", "Wait for it or end it, then try again."),
+    "no such table": ("database-old", "has another version's schema", _MIGRATE),
+    "no such column": ("database-old", "has another version's schema", _MIGRATE),
+    "malformed": ("database-damaged", "is damaged", "Restore it from a backup."),
+    "not a database": ("database-damaged", "is not a database", "Check the path, or restore it from a backup."),
+}
+
+
+def _database_words(error: Exception) -> CyberAlarmError | None:
+    """Only a command that has loaded Django can have failed in it, so this never loads it."""
+    django = sys.modules.get("django.db.utils")
+    if django is None or not isinstance(error, django.DatabaseError):
+        return None
+    said = str(error).lower()
+    for part, (code, words, step) in _DATABASE.items():
+        if part in said:
+            return CyberAlarmError(f"The centre's database {words}.", next_step=step, code=code)
+    return None

@@ -92,8 +92,8 @@ def _make(data: Path, only: list[str], days: int, last: date | None) -> list[Mad
 
 @app.command("police-user")
 def police_user(
-    email: str,
-    name: str,
+    email: Annotated[str, typer.Argument(help="The address to sign in with.")],
+    name: Annotated[str, typer.Argument(help="The person's name.")],
     scope: Annotated[str, typer.Argument(help="national, region:CODE or force:CODE")],
     role: Annotated[str, typer.Option(help="protect_officer, analyst or operator")] = "analyst",
     config: ConfigOption = None,

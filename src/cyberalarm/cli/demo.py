@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from cyberalarm.cli.demonstration import stage as stages
 from cyberalarm.cli.demonstration.stage import DemoError, Stage
 from cyberalarm.cli.demonstration.verdict import EpisodeVerdict, Found, LedgerVerdict, audit, judge
 from cyberalarm.cli.django_setup import set_up
-from cyberalarm.cli.printing import progress_console, result_console
+from cyberalarm.cli.printing import ExitCode, count_progress, progress_console, result_console
 from cyberalarm.core.outcome import OUTCOMES, Ledger
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def demo(
             result_console().print(f"\nThe site stays up at {run.url} until you press Ctrl-C.")
             stop.wait()
             steps.say("Ending")
-    raise typer.Exit(0 if good else 1)
+    raise typer.Exit(ExitCode.DONE if good else ExitCode.FAILED)
 
 
 class _Run:
@@ -191,18 +190,13 @@ class _Run:
                 port = player.udp_port if device.transport == Transport.UDP else player.tcp_port
                 endpoints[device.name] = Endpoint("127.0.0.1", port)
         self._steps.say(f"Playing {truth.lines:,} lines of {len(truth.devices)} devices at the collectors")
-        with self._bar() as bar:
-            task = bar.add_task("Lines", total=truth.lines)
+        with count_progress() as bar:
+            task = bar.add_task("        Lines", total=truth.lines)
             played = play(lines, truth.devices, endpoints, _RATE, lambda done: bar.update(task, completed=done))
         if played.total != truth.lines:
             raise DemoError(f"Only {played.total:,} of {truth.lines:,} lines were sent.")
         self._lines_per_second = played.total / max(played.seconds, 0.001)
         return truth
-
-    def _bar(self) -> Progress:
-        console = progress_console()
-        columns = (TextColumn("        {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
 
     def _wait_for_receipts(self, truth: Truth) -> None:
         """Until every line that was sent has been counted, and every bundle receipted."""

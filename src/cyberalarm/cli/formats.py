@@ -1,4 +1,4 @@
-"""`cyberalarm formats decode|list|explain|lint`."""
+"""`cyberalarm formats decode|list|explain|lint`: how vendors write, without a collector or a centre."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 from rich.table import Table
 
-from cyberalarm.cli.printing import Output, print_json, print_jsonl, result_console
+from cyberalarm.cli.printing import ExitCode, Output, print_document, print_error, print_rows, result_console
 from cyberalarm.formats import loader
 from cyberalarm.formats.lint import lint as lint_packs
+
+if TYPE_CHECKING:
+    from cyberalarm.formats.pack import Pack
 
 app = typer.Typer(no_args_is_help=True, help="How vendors write: decode lines, list and check packs.")
 
@@ -24,26 +27,68 @@ OutputOption = Annotated[Output, typer.Option("--output", help="human, json or j
 @app.command()
 def decode(
     files: Annotated[
-        list[Path] | None, typer.Argument(help="Files of lines; standard input when none is named.")
+        list[Path] | None,
+        typer.Argument(
+            help="Files of lines; standard input for -, or when none is named.",
+            exists=True,
+            dir_okay=False,
+            allow_dash=True,
+        ),
     ] = None,
     output: OutputOption = Output.JSONL,
     sieve: Annotated[bool, typer.Option("--sieve", help="Also apply the sieve, with default networks.")] = False,
     config: Annotated[Path | None, typer.Option(help="A collector's configuration, for its networks.")] = None,
 ) -> None:
     """Decode lines: one JSON object for each, in order, with its number, outcome, product and event."""
-    del output  # every form of output is one object a line: it is a stream
-    decoder = _Decoder(sieve, config)
-    for source in files or []:
-        with source.open("rb") as lines:
-            decoder.stream(lines)
-    if not files:
-        decoder.stream(sys.stdin.buffer)
+    decoder = _Decoder(sieve, config, _Rows(output))
+    for source in files or [Path("-")]:
+        if source == Path("-"):
+            decoder.stream(sys.stdin.buffer)
+        else:
+            with source.open("rb") as lines:
+                decoder.stream(lines)
+    decoder.finish()
+
+
+class _Rows:
+    """Writes decoded rows as they come, in one of the forms of output; `end` closes the form."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._begun = False
+
+    def write(self, jsonl: bytes) -> None:
+        out = sys.stdout.buffer
+        if self._output is Output.JSONL:
+            out.write(jsonl)
+        else:
+            for row in jsonl.splitlines():
+                out.write(self._person(row) if self._output is Output.HUMAN else self._element(row))
+        out.flush()
+
+    def end(self) -> None:
+        if self._output is Output.JSON:
+            sys.stdout.buffer.write(b"\n]\n" if self._begun else b"[]\n")
+            sys.stdout.buffer.flush()
+
+    def _element(self, row: bytes) -> bytes:
+        before = b",\n" if self._begun else b"[\n"
+        self._begun = True
+        return before + row
+
+    def _person(self, row: bytes) -> bytes:
+        told = json.loads(row)
+        fields = "  ".join(
+            f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+            for name, value in told.get("event", {}).items()
+        )
+        return f"{told['line']:>7}  {told['outcome']:12}  {told.get('product', '')}  {fields}".rstrip().encode() + b"\n"
 
 
 class _Decoder:
     """Decodes streams in pieces, so that memory is bounded by the piece."""
 
-    def __init__(self, sieve: bool, config: Path | None) -> None:
+    def __init__(self, sieve: bool, config: Path | None, rows: _Rows) -> None:
         from cyberalarm.collector import config as configuration
         from cyberalarm.collector import sieve as sieves
 
@@ -51,7 +96,11 @@ class _Decoder:
         self._kernel = loader.bundled().kernel
         self._offset = settings.utc_offset_s if config else 0
         self._sieve = sieves.build(settings) if sieve else None
+        self._rows = rows
         self._line = 1
+
+    def finish(self) -> None:
+        self._rows.end()
 
     def stream(self, lines: BinaryIO) -> None:
         from cyberalarm.collector.receive.chunk import LONGEST_LINE
@@ -79,8 +128,7 @@ class _Decoder:
         batch = self._kernel.decode(whole, received_ms=int(time.time() * 1000), utc_offset_s=self._offset)
         if self._sieve:
             self._sieve.apply(batch)
-        sys.stdout.buffer.write(batch.jsonl(self._line))
-        sys.stdout.buffer.flush()
+        self._rows.write(batch.jsonl(self._line))
         self._line += batch.lines
 
 
@@ -91,52 +139,70 @@ def list_packs(output: OutputOption = Output.HUMAN) -> None:
         {"name": p.name, "vendor": p.vendor, "product": p.product, "sensor": p.sensor, "transports": list(p.transports)}
         for p in loader.bundled().packs
     ]
-    if output is Output.JSON:
-        print_json(rows)
-    elif output is Output.JSONL:
-        print_jsonl(rows)
-    else:
-        table = Table("Pack", "Vendor", "Product", "Sensor", "Can send by", box=None)
-        table.columns[0].no_wrap = True
-        for pack in loader.bundled().packs:
-            table.add_row(pack.name, pack.vendor, pack.product, pack.sensor, ", ".join(pack.transports))
-        result_console().print(table)
+    print_rows(output, rows, _show_packs)
+
+
+def _show_packs() -> None:
+    table = Table("Pack", "Vendor", "Product", "Sensor", "Can send by", box=None)
+    table.columns[0].no_wrap = True
+    for pack in loader.bundled().packs:
+        table.add_row(pack.name, pack.vendor, pack.product, pack.sensor, ", ".join(pack.transports))
+    result_console().print(table)
 
 
 @app.command()
-def explain(line: str, output: OutputOption = Output.HUMAN) -> None:
+def explain(
+    line: Annotated[str, typer.Argument(help="One line as the device sent it; quote it.")],
+    output: OutputOption = Output.HUMAN,
+) -> None:
     """Show one line's way: header, pack, split, fields."""
     kernel = loader.bundled().kernel
     told = json.loads(kernel.explain(line.encode("utf-8", "surrogateescape"), received_ms=int(time.time() * 1000)))
-    if output is not Output.HUMAN:
-        print_json(told)
-        return
-    console = result_console()
-    for number, step in enumerate(told["steps"], 1):
-        name = step.pop("step")
-        console.print(f"{number}. {name}")
-        for key, value in step.items():
-            console.print(f"     {key}: {json.dumps(value, ensure_ascii=False)}")
-    console.print(f"Outcome: {told['outcome']}   Product: {told['product'] or 'none'}")
-    if told["event"]:
-        for key, value in told["event"].items():
+
+    def show() -> None:
+        console = result_console()
+        for number, step in enumerate(told["steps"], 1):
+            console.print(f"{number}. {step['step']}")
+            for key, value in step.items():
+                if key != "step":
+                    console.print(f"     {key}: {json.dumps(value, ensure_ascii=False)}")
+        console.print(f"Outcome: {told['outcome']}   Product: {told['product'] or 'none'}")
+        for key, value in (told["event"] or {}).items():
             console.print(f"     {key} = {value}")
+
+    print_document(output, told, show)
 
 
 @app.command()
 def lint(
-    files: Annotated[list[Path] | None, typer.Argument(help="Pack files; the bundled ones when none is named.")] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Pack files; the bundled ones when none is named.", exists=True, dir_okay=False),
+    ] = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
     """Check packs: their shape, their examples, and that no pack takes another's lines. Exit code 1 when something is wrong."""
-    extra = tuple(loader.read_pack(path) for path in files or [])
+    extra, unreadable = _read_packs(files or [])
     issues = lint_packs(extra)
-    if output is Output.HUMAN:
+
+    def show() -> None:
         console = result_console()
         for issue in issues:
             console.print(str(issue))
         count = len(loader.bundled().packs) + len(extra)
-        console.print(f"{count} packs checked, {len(issues)} issues.")
-    else:
-        print_json([{"pack": i.pack, "where": i.where, "what": i.what} for i in issues])
-    raise typer.Exit(1 if issues else 0)
+        unread = f" {unreadable} could not be read." if unreadable else ""
+        console.print(f"{count} packs checked, {len(issues)} issues.{unread}")
+
+    print_rows(output, [{"pack": i.pack, "where": i.where, "what": i.what} for i in issues], show)
+    raise typer.Exit(ExitCode.FAILED if issues or unreadable else ExitCode.DONE)
+
+
+def _read_packs(files: list[Path]) -> tuple[tuple[Pack, ...], int]:
+    """The packs of those files that can be read, and how many cannot; says on stderr what is wrong with each."""
+    packs = []
+    for path in files:
+        try:
+            packs.append(loader.read_pack(path))
+        except loader.PackError as error:
+            print_error(error)
+    return tuple(packs), len(files) - len(packs)

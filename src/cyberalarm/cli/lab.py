@@ -1,43 +1,23 @@
-"""`cyberalarm lab`: write a scripted week as vendor log lines, and play it at collectors.
-
-Results go to stdout, progress to stderr on a terminal. Exit codes: 0 done; 2 wrong usage or not a folder
-of the lab; 3 a target was refused; 4 nobody takes the lines; 5 lines were lost on the way.
-"""
+"""`cyberalarm lab`: write a scripted week as vendor log lines, and play it at collectors."""
 
 from __future__ import annotations
 
-import json
-import sys
-from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cyberalarm.core.errors import CyberAlarmError, NotReachableError, RefusedError
+from cyberalarm.cli.printing import ExitCode, Output, count_progress, print_document, result_console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from cyberalarm.lab.play import Endpoint, Played
     from cyberalarm.lab.truth import Truth
 
-app = typer.Typer(name="lab", help="Scripted suspicious activity as real vendor log lines.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, help="Make and play scripted suspicious activity.")
 
-
-class Output(StrEnum):
-    HUMAN = "human"
-    JSON = "json"
-
-
-OutputOption = Annotated[Output, typer.Option(help="How to print the result.")]
-
-
-@app.callback()
-def main() -> None:
-    """Scripted suspicious activity as real vendor log lines, with the truth beside them."""
+OutputOption = Annotated[Output, typer.Option("--output", help="human, json or jsonl")]
 
 
 @app.command()
@@ -57,13 +37,10 @@ def generate(
     from cyberalarm.lab.scenario import default_scenario
 
     end = until.replace(tzinfo=UTC) if until else datetime.now(UTC)
-    with _said_plainly(), _progress("Writing lines") as report:
-        truth = write(folder, default_scenario(), seed, end, days, scale, report)
-    if output is Output.JSON:
-        typer.echo(truth.to_json())
-        return
-    _describe(truth)
-    typer.echo(f"{truth.lines:,} lines in {folder}")
+    with count_progress() as bars:
+        task = bars.add_task("Writing lines", total=None)
+        truth = write(folder, default_scenario(), seed, end, days, scale, lambda n: bars.update(task, completed=n))
+    print_document(output, asdict(truth), lambda: _describe(truth, folder))
 
 
 @app.command()
@@ -79,19 +56,30 @@ def play(
     ] = False,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Send a folder's lines to collectors through real sockets, each device as it would: UDP or TCP."""
+    """Send a folder's lines to collectors through real sockets, each device as it would: UDP or TCP.
+
+    Exit code 4 when lines were lost before the receiver.
+    """
     from cyberalarm.lab.generate import TRUTH, read
     from cyberalarm.lab.play import play as send
     from cyberalarm.lab.truth import load
 
-    with _said_plainly():
-        truth = load(folder / TRUTH)
-        endpoints = _endpoints(truth, to)
-        with _progress("Sending lines", truth.lines) as report:
-            played = send(read(folder), truth.devices, endpoints, rate, report, own_network=own_network)
-    _tell(played, output)
+    truth = load(folder / TRUTH)
+    endpoints = _endpoints(truth, to)
+    with count_progress() as bars:
+        task = bars.add_task("Sending lines", total=truth.lines)
+        played = send(
+            read(folder),
+            truth.devices,
+            endpoints,
+            rate,
+            lambda n: bars.update(task, completed=n),
+            own_network=own_network,
+        )
+    result = {"lines": played.lines, "seconds": round(played.seconds, 3), "dropped": played.dropped}
+    print_document(output, result, lambda: _tell(played))
     if played.dropped:
-        raise typer.Exit(5)
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 def _endpoint(text: str) -> Endpoint:
@@ -122,52 +110,22 @@ def _endpoints(truth: Truth, to: list[str]) -> dict[str, Endpoint]:
     return found
 
 
-def _describe(truth: Truth) -> None:
+def _describe(truth: Truth, folder: Path) -> None:
+    say = result_console().print
     for member in truth.members:
-        typer.echo(member.name)
+        say(member.name)
         for device in member.devices:
             outcomes = ", ".join(f"{name} {count:,}" for name, count in device.outcomes.items() if count)
-            typer.echo(f"  {device.name:24}{device.lines:>9,} lines: {outcomes}")
-    typer.echo("Scripted")
+            say(f"  {device.name:24}{device.lines:>9,} lines: {outcomes}")
+    say("Scripted")
     for episode in truth.episodes:
         rules = ", ".join(episode.findings) or "nothing that must be found"
-        typer.echo(f"  {episode.id:28}{sum(episode.lines.values()):>6,} lines: {rules}")
+        say(f"  {episode.id:28}{sum(episode.lines.values()):>6,} lines: {rules}")
+    say(f"{truth.lines:,} lines in {folder}")
 
 
-def _tell(played: Played, output: Output) -> None:
-    if output is Output.JSON:
-        result = {"lines": played.lines, "seconds": round(played.seconds, 3), "dropped": played.dropped}
-        typer.echo(json.dumps(result))
-        return
+def _tell(played: Played) -> None:
+    say = result_console().print
     for name, count in played.lines.items():
-        typer.echo(f"{name:24}{count:>9,} lines")
-    typer.echo(f"{played.total:,} lines in {played.seconds:.1f} s, {played.dropped:,} lost before the receiver")
-
-
-@contextmanager
-def _progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None] | None]:
-    """A progress bar on stderr where that is a terminal, else nothing."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda done: bar.update(task, completed=done)
-
-
-@contextmanager
-def _said_plainly() -> Iterator[None]:
-    """Print our own errors as sentences on stderr and leave with the documented exit code."""
-    try:
-        yield
-    except CyberAlarmError as error:
-        _leave(error)
-
-
-def _leave(error: CyberAlarmError) -> NoReturn:
-    typer.echo(f"{error.code}: {error}", err=True)
-    code = 3 if isinstance(error, RefusedError) else 4 if isinstance(error, NotReachableError) else 2
-    raise typer.Exit(code) from error
+        say(f"{name:24}{count:>9,} lines")
+    say(f"{played.total:,} lines in {played.seconds:.1f} s, {played.dropped:,} lost before the receiver")

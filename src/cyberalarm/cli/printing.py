@@ -1,24 +1,71 @@
-"""How results are printed: for people, or as JSON for other programs."""
+"""What every command says and how it ends: results on stdout, progress, logs and errors on stderr, one table of exit codes.
+
+Only results go to stdout. Progress is shown on a terminal only. Nothing here decides what a result is.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
 import structlog
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from cyberalarm.core.errors import CyberAlarmError, NotReachableError, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 class Output(StrEnum):
+    """How results are printed: for people, as one JSON document, or as one JSON object a line."""
+
     HUMAN = "human"
     JSON = "json"
     JSONL = "jsonl"
+
+
+class ExitCode(IntEnum):
+    """How a command ended. One table for all nouns; docs/command-line.md says what each means."""
+
+    DONE = 0
+    FAILED = 1
+    NOT_UNDERSTOOD = 2  # what Typer itself ends with on wrong use
+    REFUSED = 3
+    INCOMPLETE = 4
+    NOT_REACHABLE = 5
+
+
+def exit_code(error: CyberAlarmError) -> ExitCode:
+    """The exit code that an error of ours ends a command with, by its class."""
+    if isinstance(error, RefusedError):
+        return ExitCode.REFUSED
+    if isinstance(error, NotReachableError):
+        return ExitCode.NOT_REACHABLE
+    return ExitCode.FAILED
+
+
+def print_error(error: CyberAlarmError) -> None:
+    """Say on stderr what happened, what to do next, and the stable code."""
+    said = [error.what, *([error.next_step] if error.next_step else []), f"(code: {error.code})"]
+    sys.stderr.write("".join(f"{_harmless(line)}\n" for line in said))
+
+
+def _harmless(text: str) -> str:
+    """Text that cannot steer a terminal: it may hold words of strangers."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def result_console() -> Console:
@@ -39,17 +86,40 @@ def print_jsonl(rows: Iterable[Mapping[str, object]]) -> None:
         sys.stdout.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
 
 
+def print_rows(output: Output, rows: Sequence[Mapping[str, object]], show: Callable[[], None]) -> None:
+    """Print a list of like things: an array, an object a line, or what `show` prints for people."""
+    if output is Output.JSON:
+        print_json(rows)
+    elif output is Output.JSONL:
+        print_jsonl(rows)
+    else:
+        show()
+
+
+def print_document(output: Output, document: Mapping[str, object], show: Callable[[], None]) -> None:
+    """Print one thing: an object over several lines, the same on one line, or what `show` prints for people."""
+    if output is Output.JSON:
+        print_json(document)
+    elif output is Output.JSONL:
+        print_jsonl([document])
+    else:
+        show()
+
+
 def byte_progress() -> Progress:
-    """A bar over bytes, on stderr, shown on a terminal only."""
-    console = progress_console()
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
+    """Bars over bytes, on stderr, shown on a terminal only."""
+    return _progress(TransferSpeedColumn(), TimeRemainingColumn())
+
+
+def count_progress() -> Progress:
+    """Bars over things that are counted, on stderr, shown on a terminal only."""
+    return _progress(MofNCompleteColumn(), TimeElapsedColumn())
+
+
+def _progress(*figures: ProgressColumn) -> Progress:
+    # Descriptions may hold file and host names, in which square brackets are no markup.
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), *figures)
+    return Progress(*columns, console=progress_console(), transient=True, disable=not sys.stderr.isatty())
 
 
 def log_to_stderr(level: int) -> None:
@@ -62,5 +132,6 @@ def log_to_stderr(level: int) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        # Asked for at each use, so that a stream that has been replaced since is not written to.
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
     )

@@ -1,30 +1,29 @@
-"""`cyberalarm scanner`: consent and proof, scans, reports, feeds, and why a CVE does or does not apply.
-
-Exit codes: 0 done · 1 something went wrong · 2 wrong use · 3 refused (no consent in force, no proof, an
-address that is never scanned) · 4 done, but part of what was asked could not be tested. Results go to
-stdout, everything else to stderr.
-"""
+"""`cyberalarm scanner`: consent and proof, scans, reports, feeds, and why a CVE does or does not apply."""
 
 from __future__ import annotations
 
 import json
-import sys
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import structlog
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
-from cyberalarm.core.errors import CyberAlarmError, RefusedError
+from cyberalarm.cli.printing import (
+    ExitCode,
+    Output,
+    count_progress,
+    print_document,
+    print_jsonl,
+    print_rows,
+    result_console,
+)
+from cyberalarm.core.errors import CyberAlarmError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rich.progress import TaskID
 
@@ -32,19 +31,11 @@ if TYPE_CHECKING:
     from cyberalarm.scanner.report import ReportFiles
     from cyberalarm.scanner.result import ScanResult
 
-FAILED, REFUSED, INCOMPLETE = 1, 3, 4
-
-app = typer.Typer(help="Find known vulnerabilities on hosts that agreed to it.", no_args_is_help=True)
+app = typer.Typer(help="Scan what a member owns, with authority, for known vulnerabilities.", no_args_is_help=True)
 authority_app = typer.Typer(help="Consent to scans, and proof of control.", no_args_is_help=True)
 feeds_app = typer.Typer(help="Vulnerability data.", no_args_is_help=True)
 app.add_typer(authority_app, name="authority")
 app.add_typer(feeds_app, name="feeds")
-
-
-class Output(StrEnum):
-    HUMAN = "human"
-    JSON = "json"
-    JSONL = "jsonl"
 
 
 class FeedKind(StrEnum):
@@ -53,38 +44,29 @@ class FeedKind(StrEnum):
     RECOG = "recog"
 
 
-OutputOption = Annotated[Output, typer.Option("--output", help="How to print results.")]
+OutputOption = Annotated[Output, typer.Option("--output", help="human, json or jsonl")]
 LabOption = Annotated[
     list[str] | None,
     typer.Option("--lab", help="A loopback address that may be scanned; repeat for more. Marks everything LAB."),
 ]
 StoreOption = Annotated[Path, typer.Option("--vulndb", help="The vulnerability store.")]
+StarterOrStoreOption = Annotated[
+    Path | None, typer.Option("--vulndb", help="The vulnerability store; without it, the starter set.")
+]
+ConsentArgument = Annotated[Path, typer.Argument(help="The consent file.", exists=True, dir_okay=False)]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder for the report.")]
 _STORE = Path("vulndb.sqlite3")
+_REPORT = Path("vulnerability-report")
 
 
-@contextmanager
-def _reported() -> Iterator[None]:
-    """Errors as one line for a person, with the code, and the exit code for a program."""
-    # Made at each call, so that a stream that was replaced since is not written to.
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
-    try:
-        yield
-    except RefusedError as error:
-        typer.echo(f"Refused [{error.code}]: {error}", err=True)
-        raise typer.Exit(REFUSED) from error
-    except CyberAlarmError as error:
-        typer.echo(f"Failed [{error.code}]: {error}", err=True)
-        raise typer.Exit(FAILED) from error
-
-
-def _print_rows(
-    output: Output, rows: Sequence[Mapping[str, object]], human: Callable[[Mapping[str, object]], str]
+def _print_each(
+    output: Output, rows: Sequence[Mapping[str, object]], words: Callable[[Mapping[str, object]], str]
 ) -> None:
-    if output is Output.JSON:
-        typer.echo(json.dumps(list(rows), indent=2, default=str))
-        return
-    for row in rows:
-        typer.echo(json.dumps(row, default=str) if output is Output.JSONL else human(row))
+    def show() -> None:
+        for row in rows:
+            result_console().print(words(row))
+
+    print_rows(output, rows, show)
 
 
 @authority_app.command("new")
@@ -112,37 +94,36 @@ def authority_new(
     from cyberalarm.scanner import consent as c
     from cyberalarm.scanner.authority import PROOF_PATH
 
-    with _reported():
-        if file.exists():
-            raise CyberAlarmError(f"{file} is there already.", next_step="Name another file.")
-        scheme: Literal["http", "https"] = "https" if proof_https else "http"
-        made = [
-            c.new_target(
-                member,
-                host,
-                ports=port,
-                web_ports=None,
-                proof_scheme=scheme,
-                proof_port=proof_port,
-                hosted_elsewhere=hosted_elsewhere,
-            )
-            for host in target
-        ]
-        now = datetime.now(UTC)
-        record = c.Consent(
-            member=member,
-            member_name=member_name,
-            accepted_by=accepted_by,
-            role=role,
-            accepted=now,
-            expires=now + timedelta(days=30 * months),
-            tiers=_tiers(tier),
-            window=_window(hours),
-            targets=tuple(t for t, _ in made),
+    if file.exists():
+        raise CyberAlarmError(f"{file} is there already.", next_step="Name another file.", code="file-exists")
+    scheme: Literal["http", "https"] = "https" if proof_https else "http"
+    made = [
+        c.new_target(
+            member,
+            host,
+            ports=port,
+            web_ports=None,
+            proof_scheme=scheme,
+            proof_port=proof_port,
+            hosted_elsewhere=hosted_elsewhere,
         )
-        c.save_consent(record, file)
+        for host in target
+    ]
+    now = datetime.now(UTC)
+    record = c.Consent(
+        member=member,
+        member_name=member_name,
+        accepted_by=accepted_by,
+        role=role,
+        accepted=now,
+        expires=now + timedelta(days=30 * months),
+        tiers=_tiers(tier),
+        window=_window(hours),
+        targets=tuple(t for t, _ in made),
+    )
+    c.save_consent(record, file)
     rows = [{"target": t.host, "path": PROOF_PATH, "code": token, "port": t.proof_port} for t, token in made]
-    _print_rows(
+    _print_each(
         output,
         rows,
         lambda r: f"On {r['target']}, serve this as text/plain at {r['path']} (port {r['port']}):\n  {r['code']}",
@@ -172,59 +153,63 @@ def _window(hours: str) -> Window:
 
 @authority_app.command("check")
 def authority_check(
-    file: Annotated[Path, typer.Argument(help="The consent file.")],
+    file: ConsentArgument,
     lab: LabOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """See whether the consent is in force and each target proves control. Nothing is scanned."""
+    """See whether the consent is in force and each target proves control. Nothing is scanned.
+
+    Exit code 3 when a target does not prove control.
+    """
     import asyncio
 
     from cyberalarm.scanner.authority import check_targets
     from cyberalarm.scanner.consent import load_consent
     from cyberalarm.scanner.networks import Lab
 
-    with _reported():
-        checked = asyncio.run(check_targets(load_consent(file), Lab.of(lab or [])))
+    checked = asyncio.run(check_targets(load_consent(file), Lab.of(lab or [])))
     rows = [asdict(c) for c in checked]
-    _print_rows(
+    _print_each(
         output,
         rows,
         lambda r: f"{r['target']}: proved, {r['ports']} ports" if r["proved"] else f"{r['target']}: {r['message']}",
     )
     if not all(r["proved"] for r in rows):
-        raise typer.Exit(REFUSED)
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 @authority_app.command("withdraw")
-def authority_withdraw(file: Annotated[Path, typer.Argument(help="The consent file.")]) -> None:
+def authority_withdraw(file: ConsentArgument) -> None:
     """Withdraw a consent. A scan that is running stops before its next connection."""
     from cyberalarm.scanner.consent import withdraw
 
-    with _reported():
-        withdraw(file)
-    typer.echo("Withdrawn.")
+    withdraw(file)
+    result_console().print("Withdrawn.")
 
 
 @app.command("scan")
 def scan(
-    consent: Annotated[Path, typer.Argument(help="The consent file; it names the targets.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path("vulnerability-report"),
-    vulndb: Annotated[Path | None, typer.Option(help="The vulnerability store; without it, the starter set.")] = None,
-    previous: Annotated[Path | None, typer.Option(help="The last result (.json), to show what changed.")] = None,
+    consent: ConsentArgument,
+    out: OutOption = _REPORT,
+    vulndb: StarterOrStoreOption = None,
+    previous: Annotated[
+        Path | None,
+        typer.Option(help="The last result (.json), to show what changed.", exists=True, dir_okay=False),
+    ] = None,
     lab: LabOption = None,
     rate: Annotated[
         float, typer.Option(min=0.1, max=1000, help="New connections a second; above 20 in the lab only.")
     ] = 20.0,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Scan what a consent allows, and write the Vulnerability Assessment Report."""
+    """Scan what a consent allows, and write the Vulnerability Assessment Report.
+
+    Exit code 3 when no target proves control, 4 when part of what was asked could not be tested.
+    """
     from cyberalarm.scanner.networks import Lab
     from cyberalarm.scanner.scan import Options, scan_targets
 
-    with (
-        _reported(),
-        Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars,
-    ):
+    with count_progress() as bars:
         tasks: dict[str, TaskID] = {}
 
         def progress(host: str, done: int, everything: int) -> None:
@@ -236,40 +221,35 @@ def scan(
         result, files = scan_targets(consent, out, options)
     _print_result(result, files, output)
     if not any(t.proved for t in result.targets):
-        raise typer.Exit(REFUSED)
+        raise typer.Exit(ExitCode.REFUSED)
     if not result.complete:
-        raise typer.Exit(INCOMPLETE)
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 def _print_result(result: ScanResult, files: ReportFiles, output: Output) -> None:
     from cyberalarm.scanner.report import plain_lines
     from cyberalarm.scanner.result import to_json
 
-    if output is Output.JSON:
-        typer.echo(to_json(result).decode(), nl=False)
-        return
+    document = json.loads(to_json(result))
     if output is Output.JSONL:
-        for line in json.loads(to_json(result))["findings"]:
-            typer.echo(json.dumps(line | {"lab": result.lab}))
+        print_jsonl(finding | {"lab": result.lab} for finding in document["findings"])
         return
-    for line in plain_lines(result):
-        typer.echo(line)
-    typer.echo(f"Report: {files.html}")
+    lines = (*plain_lines(result), f"Report: {files.html}")
+    print_document(output, document, lambda: result_console().print(*lines, sep="\n"))
 
 
 @app.command("report")
 def report(
-    result: Annotated[Path, typer.Argument(help="A result (.json) of `scanner scan`.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path("vulnerability-report"),
+    result: Annotated[Path, typer.Argument(help="A result (.json) of `scanner scan`.", exists=True, dir_okay=False)],
+    out: OutOption = _REPORT,
     output: OutputOption = Output.HUMAN,
 ) -> None:
     """Write the report of an earlier scan again."""
     from cyberalarm.scanner.report import write_report
     from cyberalarm.scanner.result import read_result
 
-    with _reported():
-        found = read_result(result)
-        files = write_report(found, out)
+    found = read_result(result)
+    files = write_report(found, out)
     _print_result(found, files, output)
 
 
@@ -280,15 +260,13 @@ def explain(
         str,
         typer.Argument(help="What the service says, such as “SSH-2.0-OpenSSH_9.2p1” or “Server: nginx/1.18.0”."),
     ],
-    vulndb: Annotated[Path | None, typer.Option(help="The vulnerability store; without it, the starter set.")] = None,
+    vulndb: StarterOrStoreOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
     """Show each step by which a CVE does or does not apply to a service."""
     from cyberalarm.scanner.explaining import explain_cve
 
-    with _reported():
-        explanations = explain_cve(cve, banner, vulndb)
-    _print_rows(output, [asdict(e) for e in explanations], _explained)
+    _print_each(output, [asdict(e) for e in explain_cve(cve, banner, vulndb)], _explained)
 
 
 def _explained(row: Mapping[str, object]) -> str:
@@ -301,7 +279,7 @@ def _explained(row: Mapping[str, object]) -> str:
 @feeds_app.command("import")
 def feeds_import(
     kind: Annotated[FeedKind, typer.Argument(help="What the files are.")],
-    paths: Annotated[list[Path], typer.Argument(help="Files, or folders of them.")],
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders of them.", exists=True)],
     vulndb: StoreOption = _STORE,
     output: OutputOption = Output.HUMAN,
 ) -> None:
@@ -310,31 +288,21 @@ def feeds_import(
     from cyberalarm.scanner.feeds.nvd import import_nvd
     from cyberalarm.scanner.feeds.recog import import_recog
 
-    console = Console(stderr=True)
-    with _reported(), console.status("Reading …") if console.is_terminal else _quiet() as status:
+    with count_progress() as bars:
+        task = bars.add_task("Reading", total=None)
 
         def progress(name: str) -> None:
-            if status is not None:
-                status.update(f"Reading {name} …")
+            bars.update(task, advance=1, description=f"Reading {name}")
 
         row: dict[str, object] = {"feed": str(kind), "store": str(vulndb)}
         if kind is FeedKind.NVD:
             count = import_nvd(vulndb, tuple(paths), progress)
-            row |= {
-                "kept": count.kept,
-                "without_ranges": count.without_ranges,
-                "unreadable": count.unreadable,
-            }
+            row |= {"kept": count.kept, "without_ranges": count.without_ranges, "unreadable": count.unreadable}
         elif kind is FeedKind.KEV:
             row |= {"kept": sum(import_kev(vulndb, path) for path in paths)}
         else:
             row |= {"kept": import_recog(vulndb, tuple(paths), progress)}
-    _print_rows(output, [row], lambda r: ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in r.items()))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    yield None
+    _print_each(output, [row], lambda r: ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in r.items()))
 
 
 @feeds_app.command("list")
@@ -342,13 +310,12 @@ def feeds_list(vulndb: StoreOption = _STORE, output: OutputOption = Output.HUMAN
     """Show what the store holds, and how old it is."""
     from cyberalarm.scanner.feeds.store import VulnDb
 
-    with _reported():
-        db = VulnDb.open(vulndb)
-        try:
-            rows = [asdict(f) for f in db.feeds()]
-        finally:
-            db.close()
-    _print_rows(
+    db = VulnDb.open(vulndb)
+    try:
+        rows = [asdict(f) for f in db.feeds()]
+    finally:
+        db.close()
+    _print_each(
         output,
         rows,
         lambda r: f"{r['name']}: {r['rows']} entries, dated {r['dated']}, imported {r['imported']} ({r['note']})",

@@ -31,6 +31,30 @@ class Outcome(StrEnum):
 OUTCOMES: tuple[Outcome, ...] = tuple(Outcome)
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """An outcome for people: a short name, and what it means, without a full stop."""
+
+    name: str
+    meaning: str
+
+
+# The one table of what members read of outcomes, whether at the collector, on a page or in a report.
+WORDS: dict[Outcome, Words] = {
+    Outcome.KEPT: Words("Suspicious", "Its metadata, and nothing else of it, is sent to the centre"),
+    Outcome.ROUTINE: Words("Routine", "Allowed, and nothing suspicious about it; not sent"),
+    Outcome.INTERNAL: Words("Internal", "Both ends are in your own network; not sent"),
+    Outcome.OUTBOUND: Words("Outbound", "From you to the Internet, and nothing was detected; not sent"),
+    Outcome.TRUSTED: Words("Trusted", "From a source that you trust; not sent"),
+    Outcome.NOISE: Words("Not about traffic", "The device tells about itself; not sent"),
+    Outcome.UNRECOGNISED: Words(
+        "Not recognised", "We do not know this format yet; not sent. Tell us which device it is"
+    ),
+    Outcome.MALFORMED: Words("Damaged", "A format that we know, but cut off or with an impossible value; not sent"),
+    Outcome.OVERFLOW: Words("Not looked at", "Over-long, or the collector was out of room; not sent"),
+}
+
+
 @dataclass(slots=True)
 class Ledger:
     """Counts of every outcome for one device, plus what the operating system dropped before we saw it."""

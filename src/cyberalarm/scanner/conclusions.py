@@ -159,6 +159,7 @@ def _cannot_tell(unsure: list[tuple[Assessment, Score]], identity: Identity, hea
     package = f"the installed package of {identity.title}"
     advice = f"Check that {package} has all updates; if it has, nothing more is needed."
     whys = list(dict.fromkeys(a.why for a, _ in unsure))
+    fixes = [a.fixed_in for a, _ in unsure]
     return Finding(
         key=finding_key(place.member, place.target, heard.port, "cannot-tell", identity.title),
         check="cannot-tell",
@@ -177,6 +178,7 @@ def _cannot_tell(unsure: list[tuple[Assessment, Score]], identity: Identity, hea
         why=" ".join(whys[:3]) + (f" And {len(whys) - 3} further reasons." if len(whys) > 3 else ""),
         evidence=heard.banner,
         advice=advice,
-        fixed_in="",
+        # Only the version that repairs all of them is a promise; unknown where one is.
+        fixed_in=max(fixes, key=version_key) if all(fixes) else "",
         source=unsure[0][0].vulnerability.source,
     )

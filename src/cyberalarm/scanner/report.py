@@ -17,7 +17,7 @@ from cyberalarm.core.ports import port_name
 from cyberalarm.scanner.findings import Confidence, Finding, Severity, State, urgency
 from cyberalarm.scanner.result import ScanResult, to_json
 from cyberalarm.scanner.tables import findings_csv, services_csv
-from cyberalarm.scanner.versions import version_key
+from cyberalarm.scanner.versions import debian_key, upstream_of, version_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,11 +45,12 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing to do, and the findings it settles."""
+    """One thing to do, the findings it settles, and those that it would settle if they are true."""
 
     text: str
     where: str
     findings: tuple[Finding, ...]
+    unsure: tuple[Finding, ...] = ()
 
     @property
     def exploited(self) -> bool:
@@ -83,18 +84,68 @@ def actions(result: ScanResult) -> tuple[Action, ...]:
         if finding.confidence is Confidence.POSSIBLE or finding.severity is Severity.LOW:
             continue
         groups.setdefault((finding.target, finding.port, finding.product or finding.check), []).append(finding)
-    found = [_action(group) for group in groups.values()]
+    found = [_action(group, result) for group in groups.values()]
     return tuple(found[:_MOST_FIRST])
 
 
-def _action(group: list[Finding]) -> Action:
+def _action(group: list[Finding], result: ScanResult) -> Action:
     head = group[0]
     where = f"{head.target}, port {head.port}"
-    fixed = [f for f in group if f.fixed_in]
-    if len(fixed) < 2:
+    fixed = tuple(f for f in group if f.fixed_in)
+    update = _update(head, result)
+    names_a_version = any(f.fixed_in in head.advice for f in fixed)
+    if not fixed or (len(fixed) == 1 and (update.settled_by(fixed[0].fixed_in) or not names_a_version)):
         return Action(head.advice, where, (head,))
-    newest = max((f.fixed_in for f in fixed), key=version_key)
-    return Action(f"Update {head.product} to {newest} or later.", where, tuple(fixed))
+    # What is possible only, or small, does not make a thing to do; where there is one, it must not have to be done twice.
+    unsure = tuple(f for f in update.findings if f.confidence is Confidence.POSSIBLE and f.port == head.port)
+    return Action(update.text, where, fixed, unsure)
+
+
+@dataclass(frozen=True, slots=True)
+class _Update:
+    """What settles everything known about one product on one target, and the findings whose repaired version it rests on.
+
+    `whole` is whether every finding of the product tells the version that repairs it.
+    """
+
+    text: str
+    version: str
+    whole: bool
+    findings: tuple[Finding, ...]
+
+    def settled_by(self, version: str) -> bool:
+        return self.whole and version == self.version
+
+
+def _update(head: Finding, result: ScanResult) -> _Update:
+    """The newest repaired version over all findings of a product, possible and small ones too.
+
+    A distribution's package keeps its maker's version: there only revisions of that same version count.
+    """
+    package = _package(head, result)
+    same = [f for f in result.findings if (f.target, f.product) == (head.target, head.product)]
+    if package is not None:
+        distribution, revision = package
+        same = [f for f in same if f.fixed_in and upstream_of(f.fixed_in) == upstream_of(revision)]
+        newest = max((f.fixed_in for f in same), key=debian_key, default="")
+        text = f"Install {distribution.capitalize()}'s package {newest} of {head.product}, or later."
+        return _Update(text, newest, True, tuple(same))
+    same = [f for f in same if f.cves and _package(f, result) is None]
+    known = tuple(f for f in same if f.fixed_in)
+    newest = max((f.fixed_in for f in known), key=version_key, default="")
+    if len(known) == len(same):
+        return _Update(f"Update {head.product} to {newest} or later.", newest, True, known)
+    return _Update(f"Update {head.product} to the newest release, at least {newest}.", newest, False, known)
+
+
+def _package(finding: Finding, result: ScanResult) -> tuple[str, str] | None:
+    """Distribution and revision of the package that a finding is about, if it shows one."""
+    for service in result.services:
+        if (service.target, service.port) == (finding.target, finding.port):
+            for identity in service.identities:
+                if identity.title == finding.product and identity.distribution and identity.revision:
+                    return identity.distribution, identity.revision
+    return None
 
 
 def summary(result: ScanResult) -> Summary:
