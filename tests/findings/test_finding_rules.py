@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +87,24 @@ def test_a_rule_that_names_nobody_the_wrong_thing() -> None:
     assert rule("amplification-victim").source.value == "none"
 
 
+def test_a_text_is_contained_in_capitals_or_not_and_never_as_a_pattern(store: EventStore) -> None:
+    start = events_of(rule("malware-test-file").examples[0], START)
+    names = ["EICAR", "x eiCar y", "e%car", "e.car", "eica", "éicar"]
+    at = start.schema.get_field_index("threat")
+    store.insert(pa.concat_tables([start.set_column(at, "threat", pa.array([name])) for name in names]))
+    span = Span(START, START + length_of(rule("malware-test-file").examples[0]))
+    assert [hit.group.parts for hit in hits(store, rule("malware-test-file"), NATIONAL, span)] == [
+        ("EICAR",),
+        ("x eiCar y",),
+    ]
+    assert len(hits(store, rule("malware"), NATIONAL, span)) == 4
+
+
+def test_an_explanation_says_what_is_left_out() -> None:
+    said = explain(rule("port-scan"))
+    assert "and not of those where all of these hold:\n  protocol is 17\n  src_port is one of " in said
+
+
 def test_an_unknown_rule_says_which_there_are() -> None:
     with pytest.raises(UnknownRuleError) as raised:
         rule("no-such-rule")
@@ -98,6 +117,11 @@ BREAKS = [
     ("an unknown enum name", 'is = "inbound"', 'is = "sideways"', "where"),
     ("two operators", 'is = "inbound"', 'is = "inbound", given = true', "where"),
     ("a text for a number", "is = 22", 'is = "22"', "where"),
+    ("containing a number", 'field = "dst_port", is = 22', 'field = "dst_port", contains = "222"', "where"),
+    ("containing next to nothing", 'field = "dst_port", is = 22', 'field = "threat", contains = "e"', "where"),
+    ("an unknown field to leave out", "group_by", 'unless = [{ field = "url", is = "x" }]\ngroup_by', "unless"),
+    ("an unknown set to leave out", "group_by", 'unless = [{ field = "src_port", in = "@x" }]\ngroup_by', "unless"),
+    ("a strange lower severity", 'severity = "high"', 'severity = "high"\nseverity_when_blocked = "none"', "severity"),
     ("an unknown set", "is = 22", 'in = "@evil_ports"', "where"),
     ("grouping by a list", '["src_ip", "dst_ip"]', '["cve"]', "group_by"),
     ("grouping by SQL", '["src_ip", "dst_ip"]', '["src_ip) or (1"]', "group_by"),
@@ -143,6 +167,11 @@ LINTED = [
     ("window", 'window = "30m"', 'window = "30s"'),
     ("plain", 'programs that guess passwords do."', 'programs that guess passwords do"'),
     ("example", "fires = false", "fires = true"),
+    ("summary", 'summary = "One', 'summary = "Your'),
+    ("summary", 'summary = "One address', 'summary = "{src_ip}'),
+    ("title", 'title = "Repeated', 'title = "{when} repeated'),
+    ("severity_when_blocked", 'severity = "high"', 'severity = "high"\nseverity_when_blocked = "critical"'),
+    ("unless", "group_by", 'unless = [{ field = "direction", is = "inbound" }]\ngroup_by'),
 ]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from cyberalarm.central.events.arrow import FieldValue, Origin, table_of, with_origin
 from cyberalarm.central.events.spans import Span
-from cyberalarm.central.findings.evidence import Evidence
+from cyberalarm.central.findings.evidence import Evidence, Reporter
 from cyberalarm.central.findings.models import Finding
 from cyberalarm.central.findings.services import run
 from cyberalarm.core.places import Scope
@@ -61,7 +61,7 @@ def test_a_finding_says_what_was_seen(store: EventStore, members: list[Member]) 
     assert (finding.source, finding.source_role, finding.spoofable) == ("198.18.0.9", "origin", True)
     assert finding.facts == Evidence(
         tries=80, members=1, forces=1, blocked=80, source_count=1, target_count=1, port_count=1,
-        sources=("198.18.0.9",), targets=("203.0.113.10",), ports=(22,), products=("",),
+        sources=("198.18.0.9",), targets=("203.0.113.10",), ports=(22,), reporters=(Reporter("", ""),),
     )  # fmt: skip
     assert finding.advice
     assert Evidence.from_json(finding.facts.to_json()) == finding.facts
@@ -75,6 +75,56 @@ def test_a_source_that_was_answered_cannot_be_forged(store: EventStore, members:
     assert open_port.severity == Finding.Severity.HIGH
     assert open_port.title.startswith("SSH remote shell, port 22 at 203.0.113.10")
     assert open_port.advice[0].startswith("Close SSH remote shell, port 22 to the Internet")
+
+
+def found_by_antivirus(at: datetime, action: str, threat: str, device: str = "d-9") -> dict[str, FieldValue]:
+    event: dict[str, FieldValue] = {"time": at, "sensor": "antivirus", "category": "malware", "action": action}
+    return {**event, "product": "clamav", "device": device, "threat": threat, "severity": 3}
+
+
+def test_malware_names_who_reported_it_and_when(store: EventStore, members: list[Member]) -> None:
+    times = [START, START + 20 * MINUTE]
+    send(store, members[0], [found_by_antivirus(t, "detected", "Win.Trojan.Example-1") for t in times], START)
+    run(store, START, NATIONAL)
+    finding = Finding.objects.get()
+    assert finding.facts.reporters == (Reporter("clamav", "d-9"),)
+    assert "clamav (device d-9) reported it on 2 November 2026 between 10:00 and 10:20" in finding.advice[0]
+    assert Evidence.from_json(finding.facts.to_json()) == finding.facts
+
+
+def test_malware_that_was_blocked_ranks_below_malware_that_was_only_detected(
+    store: EventStore, members: list[Member]
+) -> None:
+    rows = [found_by_antivirus(START, "blocked", "Doc.Blocked-1") for _ in range(9)]
+    rows += [found_by_antivirus(START, action, "Win.Half-1") for action in ("blocked", "detected")]
+    rows += [found_by_antivirus(START, "detected", "Win.Test.EICAR_HDB-1")]
+    send(store, members[0], rows, START)
+    run(store, START, NATIONAL)
+    ranked = Finding.objects.values_list("rule", "severity", "title")
+    assert list(ranked) == [
+        ("malware", Finding.Severity.HIGH, "Malware found: Win.Half-1"),
+        ("malware", Finding.Severity.MEDIUM, "Malware found: Doc.Blocked-1"),
+        ("malware-test-file", Finding.Severity.LOW, "Test file found: your antivirus works"),
+    ]
+
+
+def test_a_flood_of_reflected_answers_is_one_finding_and_no_scan(store: EventStore, members: list[Member]) -> None:
+    """Many servers' answers, each server's from its service's port to ports chosen at random."""
+    draw = random.Random(3)
+    rows: list[dict[str, FieldValue]] = []
+    for at in range(4_000):
+        event: dict[str, FieldValue] = {"time": START + timedelta(seconds=at / 20), "direction": "inbound"}
+        event |= {"sensor": "firewall", "action": "blocked", "src_ip": f"198.18.9.{at % 80}", "protocol": 17}
+        event |= {"src_port": (53, 123, 389, 11211)[at % 4], "dst_port": draw.randrange(1024, 65536)}
+        rows.append({**event, "dst_ip": "203.0.113.10", "bytes_in": 1400})
+    send(store, members[0], rows, START)
+    run(store, START, NATIONAL)
+    assert list(Finding.objects.values_list("rule", flat=True)) == ["amplification-victim"]
+    # The same packets from ports of their own are eighty scans.
+    other = [{**row, "src_port": 40_000, "dst_ip": "203.0.113.11"} for row in rows]
+    send(store, members[0], other, START + MINUTE, 2)
+    run(store, START + MINUTE, NATIONAL)
+    assert Finding.objects.filter(rule="port-scan").count() == 80
 
 
 def test_running_again_changes_nothing(store: EventStore, members: list[Member]) -> None:

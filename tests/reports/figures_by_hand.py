@@ -72,8 +72,8 @@ def a_coverage() -> Coverage:
     return Coverage(
         View.COMPLETE,
         (
-            CollectorFigure("Main site", "Server room", "Enrolled", at(16, 6, 29), 10_080, 3, main),
-            CollectorFigure("Sixth form", "Annexe", "Enrolled", at(16, 6, 28), 10_071, 1, sixth),
+            CollectorFigure("Main site", "Server room", "Enrolled", at(16, 6, 29), 10_080, 3, main, PERIOD.days),
+            CollectorFigure("Sixth form", "Annexe", "Enrolled", at(16, 6, 28), 10_071, 1, sixth, PERIOD.days),
         ),
         at(16, 6, 29),
         whole,
@@ -192,7 +192,8 @@ def a_member() -> MemberReport:
             ),
         ),
         threats=(
-            Threat("antivirus", "Win.Test.EICAR_HDB-1", "", 38, 0, at(12, 9), at(12, 15, 30)),
+            Threat("antivirus", "Win.Test.EICAR_HDB-1", "", 40, 0, at(12, 9), at(12, 15, 30)),
+            Threat("antivirus", "Win.Trojan.Example-1", "", 38, 0, at(12, 9), at(12, 15, 30)),
             Threat("antispam", "SPAM 14.2", "offers.example", 33, 21, at(9, 3), at(15, 11)),
             Threat("antispam", "SPAM 9.8", "invoice.example", 18, 19, at(10, 3), at(14, 11)),
         ),
@@ -218,7 +219,7 @@ def a_member() -> MemberReport:
                 "malware",
                 "Harmful software was found",
                 3,
-                "Your antivirus found Win.Test.EICAR_HDB-1 38 times.",
+                "Your antivirus found Win.Trojan.Example-1 38 times.",
                 ("Check that the device it was found on has been cleaned.",),
                 at(12, 9),
                 at(12, 15, 30),
@@ -316,7 +317,15 @@ def an_unseen_member(view: View) -> MemberReport:
         if view is View.NONE
         else (
             CollectorFigure(
-                "Office", "Cupboard", "Enrolled", at(2, 9) if view is View.SILENT else None, 0, 0, Ledger()
+                "Office",
+                "Cupboard",
+                "Enrolled",
+                at(2, 9) if view is View.SILENT else None,
+                0,
+                0,
+                Ledger(),
+                (),
+                PERIOD.days,
             ),
         )
     )

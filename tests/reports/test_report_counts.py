@@ -19,7 +19,7 @@ from cyberalarm.central.reports.counting import Counting
 from cyberalarm.central.reports.models import Form, Report
 from cyberalarm.central.reports.period import LONDON, Period
 from cyberalarm.central.reports.places import Places
-from cyberalarm.central.reports.services import make_member_report, make_trend_report
+from cyberalarm.central.reports.services import make_member_reports, make_trend_report
 from cyberalarm.core.places import Scope, forces
 from cyberalarm.core.ports import risky_ports
 
@@ -96,10 +96,13 @@ def test_figures_equal_a_straight_count(
     assert {s.address: s.tries.total for s in counting.sources(Places())} == dict(sources)
     for source in counting.sources(Places()):
         of_source = [r for r in from_outside(rows) if r["src_ip"] == source.address]
-        ports = by(of_source, "dst_port", "protocol")
-        assert source.ports == len(ports)
-        first = source.top_ports[0]
-        assert ports[(first.port, first.protocol)] == max(ports.values())
+        ports = by(at_network_devices(of_source), "dst_port", "protocol")
+        seen = at_network_devices(of_source)
+        assert source.ports == len({(r["dst_port"], r["protocol"]) for r in seen if r["dst_port"] is not None})
+        assert source.targets == len({r["dst_ip"] for r in seen if r["dst_ip"]})
+        assert len(source.top_ports) == min(3, len(ports))
+        for first in source.top_ports[:1]:
+            assert ports[(first.port, first.protocol)] == max(ports.values())
         evidence = {r["evidence"] for r in of_source}
         assert source.evidence == next(e for e in ("established", "one_way", "unknown") if e in evidence)
 
@@ -147,7 +150,8 @@ def test_three_forms_say_the_same(
     drawn = rows_of(seed, period, 500)
     send(store, collector, drawn, sealed=period.start, routine=1_000, unrecognised=7)
     rows = inside(drawn, period)
-    made = files(make_member_report(store, collector.site.member, period, period.end))
+    [report] = make_member_reports(store, [collector.site.member], period, period.end)
+    made = files(report)
 
     whole = sum(map(n, rows))
     summary = {r["what"]: r["value"] for r in csv_rows(made[Form.CSV], "summary")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from django.conf import settings
@@ -17,12 +17,14 @@ from cyberalarm.central.accounts.models import Role, User
 from cyberalarm.central.accounts.services import create_member_user, create_police_user
 from cyberalarm.central.audit.models import Action, Entry
 from cyberalarm.central.findings.models import Finding
-from cyberalarm.central.ingest.models import Envelope
+from cyberalarm.central.ingest.models import Envelope, LedgerTotal
 from cyberalarm.central.members.models import Collector
+from cyberalarm.central.reports import words
 from cyberalarm.central.reports.coverage import member_coverage
-from cyberalarm.central.reports.figures import View
+from cyberalarm.central.reports.figures import Bundle, CollectorFigure, View
 from cyberalarm.central.reports.models import Form, Report
-from cyberalarm.central.reports.services import make_member_report, make_member_reports, make_trend_report
+from cyberalarm.central.reports.period import Period
+from cyberalarm.central.reports.services import make_member_reports, make_trend_report
 from cyberalarm.central.reports.views import download, may_see_report
 from cyberalarm.core.outcome import Ledger, Outcome
 from cyberalarm.core.places import Scope, forces
@@ -31,22 +33,29 @@ from tests.reports.generated_rows import rows_of, send  # isort: skip
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from cyberalarm.central.events.store import EventStore
-    from cyberalarm.central.reports.period import Period
+    from cyberalarm.central.members.models import Member
 
 PASSWORD = "correct horse battery staple"
 MakeCollector = Callable[..., Collector]
 
 
+def make_one(store: EventStore, member: Member, period: Period, made_at: datetime) -> Report:
+    [report] = make_member_reports(store, [member], period, made_at)
+    return report
+
+
 def test_making_twice_replaces(store: EventStore, period: Period, make_collector: MakeCollector) -> None:
     collector = make_collector()
     member = collector.site.member
-    first = make_member_report(store, member, period, period.end)
+    first = make_one(store, member, period, period.end)
     path = first.file(settings.CONFIG.data, Form.HTML)
     assert "We could not see your network" in path.read_text("utf-8")
 
     send(store, collector, rows_of(1, period, 50))
-    second = make_member_report(store, member, period, period.end + timedelta(hours=1))
+    second = make_one(store, member, period, period.end + timedelta(hours=1))
     assert (second.pk, second.reference) == (first.pk, first.reference)
     assert Report.objects.filter(member=member).count() == 1
     assert "We could not see your network" not in path.read_text("utf-8")
@@ -55,7 +64,7 @@ def test_making_twice_replaces(store: EventStore, period: Period, make_collector
         assert stat.S_IMODE(second.file(settings.CONFIG.data, form).stat().st_mode) == 0o600
     assert not list(path.parent.glob("*.new"))
 
-    other = make_member_report(store, member, period.previous, period.end)
+    other = make_one(store, member, period.previous, period.end)
     assert other.reference != first.reference
 
 
@@ -115,9 +124,7 @@ def test_findings_and_their_advice_are_in_the_report(
         "last_seen": period.start - timedelta(days=8),
     }
     Finding.objects.create(**old, member=member, group_key="old", title="Long ago", what="Over.")
-    page = (
-        make_member_report(store, member, period, period.end).file(settings.CONFIG.data, Form.HTML).read_text("utf-8")
-    )
+    page = make_one(store, member, period, period.end).file(settings.CONFIG.data, Form.HTML).read_text("utf-8")
     assert "Guessed &lt;b&gt;passwords&lt;/b&gt;" in page
     assert mine.advice == ("Close <i>remote desktop</i> (port 3389) to {everybody}.",)
     assert "Close &lt;i&gt;remote desktop&lt;/i&gt; (port 3389) to {everybody}." in page
@@ -142,12 +149,18 @@ def envelope(collector: Collector, sequence: int, period: Period, *, days: float
     )
 
 
+def every_day(*collectors: Collector, of: Period) -> list[Bundle]:
+    """Bundles, not among the period's envelopes, that hold events of each day."""
+    return [Bundle(collector.pk, 10**9, of.days) for collector in collectors]
+
+
 def test_view_is_told_apart(period: Period, make_collector: MakeCollector) -> None:
     first = make_collector()
     member = first.site.member
 
     def view() -> View:
-        return member_coverage(member, period, ()).view
+        collectors = Collector.objects.filter(site__member=member)
+        return member_coverage(member, period, every_day(*collectors, of=period)).view
 
     assert view() is View.NEVER
     envelope(first, 1, period, days=-30, routine=5)
@@ -171,17 +184,102 @@ def test_view_is_told_apart(period: Period, make_collector: MakeCollector) -> No
     assert view() is View.NONE
 
 
+def test_days_count_that_were_sealed_or_that_events_happened_on(period: Period, make_collector: MakeCollector) -> None:
+    collector = make_collector()
+    member = collector.site.member
+    envelope(collector, 1, period, days=0.5, routine=3)
+    envelope(collector, 2, period, days=1.5)  # a ledger without a line says nothing
+    envelope(collector, 3, period, days=60, kept=9)
+
+    def covered(*days: int) -> CollectorFigure:
+        bundles = [Bundle(collector.pk, 3, tuple(period.days[d] for d in days))] if days else []
+        [figure] = member_coverage(member, period, bundles).collectors
+        assert set(figure.days) | set(figure.quiet_days) == set(period.days)
+        assert len(figure.days) + len(figure.quiet_days) == period.length
+        return figure
+
+    assert covered().days == period.days[:1]
+    assert (covered().late_days, covered().envelopes) == (0, 2)
+    assert covered(0, 3).days == (period.days[0], period.days[3])
+    assert (covered(0, 3).late_days, covered(0, 3).envelopes) == (1, 3)
+    assert member_coverage(member, period, []).view is View.PARTIAL
+    assert member_coverage(member, period, every_day(collector, of=period)).view is View.COMPLETE
+
+
+def test_a_day_begins_at_midnight_in_london(make_collector: MakeCollector) -> None:
+    """Half past eleven in the evening UTC in summer is the next day in London."""
+    period = Period.ending(date(2009, 7, 5))
+    collector = make_collector()
+    envelope(collector, 1, period, days=1 - 0.5 / 24, routine=1)
+    [figure] = member_coverage(collector.site.member, period, []).collectors
+    assert figure.days == period.days[:1]
+    envelope(collector, 2, period, days=1 + 0.5 / 24, routine=1)
+    [figure] = member_coverage(collector.site.member, period, []).collectors
+    assert figure.days == period.days[:2]
+
+
+def test_devices_that_fell_silent_are_named(period: Period, make_collector: MakeCollector) -> None:
+    collector = make_collector()
+    member = collector.site.member
+
+    def heard(device: str, first: int, last: int, received: int = 5) -> None:
+        LedgerTotal.objects.create(
+            collector=collector,
+            device=device,
+            received=received,
+            kept=received,
+            first_received=period.start + timedelta(days=first),
+            last_received=period.start + timedelta(days=last),
+        )
+
+    heard("fw", -20, 6)
+    heard("silent", -20, -2)
+    heard("long-gone", -80, -30)
+    heard("new", 1, 2)
+    heard("never-spoke", -20, -2, received=0)
+    heard("back-since", -20, 12)
+    for day in range(period.length):
+        envelope(collector, day + 1, period, days=day + 0.5, routine=1)
+    coverage = member_coverage(member, period, [])
+    assert coverage.collectors[0].gone == ("back-since", "silent")
+    assert coverage.view is View.PARTIAL
+    LedgerTotal.objects.filter(device__in=["silent", "back-since"]).delete()
+    assert member_coverage(member, period, []).view is View.COMPLETE
+
+
+def test_a_week_that_arrived_in_one_go_is_covered_by_its_events(
+    store: EventStore, period: Period, make_collector: MakeCollector
+) -> None:
+    collector = make_collector()
+    noon = [period.start + timedelta(days=day, hours=12) for day in range(7)]
+    rows = [{"time": at, "direction": "inbound", "src_ip": "198.18.0.1", "dst_port": 22} for at in noon]
+    send(store, collector, rows)
+    path = make_one(store, collector.site.member, period, period.end).file(settings.CONFIG.data, Form.HTML)
+    assert "by the times in the events themselves" in path.read_text("utf-8")
+    send(store, other := make_collector("Other"), rows[:3])
+    path = make_one(store, other.site.member, period, period.end).file(settings.CONFIG.data, Form.HTML)
+    page = path.read_text("utf-8")
+    assert "3 of 7" in page
+    assert f"sent nothing on {words.day(period.days[3])} to {words.day(period.days[6])}." in page
+    assert "Every collector" not in page
+
+
 def test_late_bundles_count_for_the_week_of_their_events(
     store: EventStore, period: Period, make_collector: MakeCollector
 ) -> None:
     collector = make_collector()
     envelope(collector, 1, period, days=40, kept=10)
     envelope(collector, 2, period, days=41, kept=100)
-    late = member_coverage(collector.site.member, period, [(collector.pk, 1)])
+    late = member_coverage(collector.site.member, period, [Bundle(collector.pk, 1, ())])
     assert late.ledger.received == 10
     # A bundle that was sealed within the hour after the week belongs to the next one only.
     envelope(collector, 3, period, days=7.01, kept=1_000)
-    assert member_coverage(collector.site.member, period, [(collector.pk, 1), (collector.pk, 3)]).ledger.received == 10
+    assert (
+        member_coverage(
+            collector.site.member, period, [Bundle(collector.pk, 1, ()), Bundle(collector.pk, 3, ())]
+        ).ledger.received
+        == 10
+    )
 
 
 def test_trend_has_no_member_scope(store: EventStore, period: Period) -> None:
@@ -206,7 +304,7 @@ def asks(user: User, report: Report, form: str = "html") -> HttpRequest:
 
 def test_who_may_read(store: EventStore, period: Period, make_collector: MakeCollector) -> None:
     member = make_collector().site.member
-    report = make_member_report(store, member, period, period.end)
+    report = make_one(store, member, period, period.end)
     kent = make_trend_report(store, Scope.of_force("kent"), period, period.end)
     nation = make_trend_report(store, Scope.national(), period, period.end)
 

@@ -17,9 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cyberalarm.central.findings.rules_folder import rule
 from cyberalarm.central.reports import words
-from cyberalarm.central.reports.actions import first_steps
-from cyberalarm.central.reports.figures import MemberReport, Tries, View
+from cyberalarm.central.reports.actions import first_steps, needs_attention
+from cyberalarm.central.reports.coverage import coverage_of
+from cyberalarm.central.reports.figures import FindingFigure, MemberReport, Tries, View
 from cyberalarm.central.reports.html import render_html
 from cyberalarm.central.reports.member_document import member_document
 from cyberalarm.central.reports.pdf import PRINTABLE, printable, render_pdf
@@ -29,6 +31,7 @@ from cyberalarm.central.reports.tables import member_csv
 from tests.reports.figures_by_hand import (  # isort: skip
     HOSTILE,
     MADE,
+    PERIOD,
     a_hostile_member,
     a_huge_member,
     a_member,
@@ -277,6 +280,80 @@ def test_steps_are_three_and_the_open_door_is_among_them() -> None:
     assert any("Remote desktop" in s.title for s in steps)
     quiet = replace(a_member(), let_in=(), findings=(), threats=(), detections=())
     assert [s.title.split(":")[0] for s in first_steps(quiet)] == ["Good habit"] * 3
+
+
+def malware(severity: int = 3) -> FindingFigure:
+    advice = ("Find the computer that it was found on.",)
+    return FindingFigure("malware", "Malware found: X", severity, "It was.", advice, None, None, 1, "malware")
+
+
+def a_test_file() -> FindingFigure:
+    advice = ("If somebody was testing, there is nothing to do.",)
+    return FindingFigure("malware-test-file", "Test file found", 1, "It was.", advice, None, None, 9, "malware")
+
+
+def test_the_test_file_is_never_the_first_thing_to_do() -> None:
+    quiet = replace(a_member(), let_in=(), findings=(), detections=())
+    tested = replace(quiet, threats=(replace(quiet.threats[0], threat="Eicar-Signature"),))
+    assert [s.title.split(":")[0] for s in first_steps(tested)] == ["Good habit"] * 3
+    assert first_steps(replace(quiet, threats=a_member().threats))[0].title == "Check where harmful software was found"
+    assert "“Win.Trojan.Example-1”" in first_steps(replace(quiet, threats=a_member().threats))[0].text
+    both = replace(quiet, findings=(a_test_file(), malware()))
+    assert [s.title for s in first_steps(both)][:2] == ["Malware found: X", "Test file found"]
+    closed = replace(tested, totals=replace(tested.totals, let_in=0))
+    assert not needs_attention(replace(closed, findings=(a_test_file(),)))
+    assert needs_attention(replace(closed, findings=(a_test_file(), malware())))
+
+
+def test_blocked_malware_comes_after_what_got_in() -> None:
+    guessed = next(f for f in a_member().findings if f.rule == "remote-desktop-guessing")
+    quiet = replace(a_member(), let_in=(), threats=(), detections=())
+    for severity, first in ((3, "malware"), (2, "ssh-guessing")):
+        other = replace(guessed, rule="ssh-guessing", severity=3, allowed=0, title="SSH")
+        step, *_ = first_steps(replace(quiet, findings=(malware(severity), other)))
+        assert step.title == {"malware": "Malware found: X", "ssh-guessing": "SSH"}[first]
+
+
+def test_both_ways_to_know_the_test_file_agree() -> None:
+    [condition] = rule("malware").unless
+    assert condition.values == (words.TEST_FILE,)
+    assert condition in rule("malware-test-file").where
+
+
+def test_whoever_may_be_forged_is_spoken_of_in_one_sentence() -> None:
+    page = "".join(read(render_html(ordinary())).words)
+    assert page.count(words.MAY_BE_FORGED) == 2  # beside the sources, and among the words used
+    assert len(re.findall(r"accuse|Block them|blocklist", page)) == 2
+
+
+QUIET = PERIOD.days[3:5]
+
+
+def test_days_out_of_view_and_devices_that_fell_silent_are_named(tmp_path: Path) -> None:
+    report = a_member()
+    first, second = report.coverage.collectors
+    days = tuple(d for d in PERIOD.days if d not in QUIET)
+    paused = replace(first, days=days, quiet_days=QUIET, gone=("d-7f",))
+    coverage = coverage_of((paused, second))
+    assert coverage.view is View.PARTIAL
+    partial = replace(report, coverage=coverage, let_in=(), findings=(), threats=(), detections=())
+    document = member_document(partial)
+    for said in ("".join(read(render_html(document)).words), pdf_text(render_pdf(document, MADE), tmp_path)):
+        flat = re.sub(r"\s+", " ", said)
+        assert "“Main site: Server room” sent nothing on Thu 12 Nov and Fri 13 Nov." in flat
+        assert "“Main site: Server room” heard nothing from d-7f, which sent before." in flat
+        assert "5 of 7" in flat
+        assert "Every collector sent" not in flat
+    titles = [step.title for step in first_steps(partial)]
+    assert titles[:2] == ["Check that every device still sends its log", "Find out why a collector paused"]
+
+
+def test_days_known_by_the_events_times_alone_are_said_to_be() -> None:
+    report = a_member()
+    first, second = report.coverage.collectors
+    late = member_document(replace(report, coverage=coverage_of((replace(first, late_days=7), second))))
+    assert "covers each of the seven days, by the times in the events themselves" in str(late)
+    assert "Every collector sent on each of the seven days" in str(ordinary())
 
 
 def test_every_printable_character_can_be_set() -> None:

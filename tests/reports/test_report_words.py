@@ -72,6 +72,21 @@ def test_change_in_words(now: int, before: int, said: str) -> None:
     assert words.change(now, before) == said
 
 
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [
+        ([], ""),
+        ([9], "Mon 9 Nov"),
+        ([9, 10], "Mon 9 Nov and Tue 10 Nov"),
+        ([9, 10, 11], "Mon 9 Nov to Wed 11 Nov"),
+        ([9, 11, 12, 13, 15], "Mon 9 Nov, Wed 11 Nov to Fri 13 Nov and Sun 15 Nov"),
+        ([2, 4, 6, 8, 10], "Mon 2 Nov, Wed 4 Nov, Fri 6 Nov, Sun 8 Nov and other days"),
+    ],
+)
+def test_days_in_words(of: list[int], said: str) -> None:
+    assert words.days([date(2026, 11, day) for day in of]).replace("\xa0", " ") == said
+
+
 def test_ports_in_words() -> None:
     assert words.port_words(PortKey(3389, 6)) == "Remote desktop (RDP)"
     assert words.port_code(PortKey(123, 17)) == "123/UDP"

@@ -16,6 +16,7 @@ from cyberalarm.scanner.findings import Confidence, Finding, finding_key, severi
 from cyberalarm.scanner.identity import Identity, Service, TlsSummary
 from cyberalarm.scanner.matching import Assessment, match
 from cyberalarm.scanner.result import RuledOut
+from cyberalarm.scanner.versions import version_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

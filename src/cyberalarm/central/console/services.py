@@ -13,8 +13,11 @@ from cyberalarm.central.accounts.services import may_decide_sign_up
 from cyberalarm.central.audit.models import Action
 from cyberalarm.central.audit.services import record
 from cyberalarm.central.console.errors import DecisionRefusedError
-from cyberalarm.central.findings.models import Finding
+from cyberalarm.central.findings.models import Finding, FindingQuerySet
+from cyberalarm.central.ingest.models import activity_of
 from cyberalarm.central.members.models import Collector, Member
+from cyberalarm.central.portal.services import signs_of
+from cyberalarm.central.portal.status import QUIET_AFTER, Refusal, standing_refusal
 from cyberalarm.central.reports.models import Report
 from cyberalarm.core.places import Level, Scope, forces, regions
 from cyberalarm.core.ports import port_name
@@ -23,11 +26,15 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from cyberalarm.central.accounts.models import User
+    from cyberalarm.central.events.rows import Row
     from cyberalarm.central.events.store import EventStore
 
 PERIODS: tuple[int, ...] = (7, 28)
 _TOP = 10
 _MOST_FINDINGS = 20
+_MOST_TROUBLED = 20
+# Most of those whose newest note is a refusal are refused still; the rest were receipted since.
+_MOST_LOOKED_AT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +48,10 @@ class DayCount:
 
 @dataclass(frozen=True, slots=True)
 class PortCount:
+    """`number` is as people read it; protocols without ports have none."""
+
     name: str
-    number: int
+    number: str
     total: int
     allowed: int
     sources: int
@@ -104,23 +113,18 @@ def overview(store: EventStore, scope: Scope, days: int) -> Overview:
 
 def _days(store: EventStore, scope: Scope, start: datetime, end: datetime) -> tuple[DayCount, ...]:
     """One entry for every day, also for days on which nothing was seen."""
-    totals: dict[date, int] = {}
-    allowed: dict[date, int] = {}
-    for row in store.query("totals_by_day", scope, start=start, end=end):
-        day, count = row.day("day"), row.number("total")
-        totals[day] = totals.get(day, 0) + count
-        if row.text("action") == "allowed":
-            allowed[day] = allowed.get(day, 0) + count
+    rows = store.query("totals_by_day", scope, start=start, end=end)
+    seen = {row.day("day"): DayCount(row.day("day"), row.number("total"), row.number("allowed")) for row in rows}
     first, last = timezone.localtime(start).date(), timezone.localtime(end).date()
     every = [first + timedelta(days=at) for at in range((last - first).days)]
-    return tuple(DayCount(day, totals.get(day, 0), allowed.get(day, 0)) for day in every)
+    return tuple(seen.get(day, DayCount(day, 0, 0)) for day in every)
 
 
 def _ports(store: EventStore, scope: Scope, start: datetime, end: datetime) -> tuple[PortCount, ...]:
     return tuple(
         PortCount(
-            name=port_name(row.number("dst_port"), row.number("protocol")),
-            number=row.number("dst_port"),
+            name=port_name(_port(row), row.number("protocol")),
+            number="–" if _port(row) is None else str(_port(row)),
             total=row.number("total"),
             allowed=row.number("allowed"),
             sources=row.number("sources"),
@@ -128,6 +132,11 @@ def _ports(store: EventStore, scope: Scope, start: datetime, end: datetime) -> t
         )
         for row in store.query("top_ports", scope, start=start, end=end, limit=_TOP)
     )
+
+
+def _port(row: Row) -> int | None:
+    port = row["dst_port"]
+    return port if isinstance(port, int) else None
 
 
 def _sources(store: EventStore, scope: Scope, start: datetime, end: datetime) -> tuple[SourceCount, ...]:
@@ -141,7 +150,7 @@ def _sources(store: EventStore, scope: Scope, start: datetime, end: datetime) ->
             last=row.time("last_seen"),
             may_be_forged=row.number("established") == 0,
         )
-        for row in store.query("top_sources", scope, start=start, end=end, limit=_TOP)
+        for row in store.query("top_sources", scope, start=start, end=end, least_members=1, widest_first=0, limit=_TOP)
     )
 
 
@@ -169,12 +178,41 @@ def members_in(scope: Scope) -> QuerySet[Member]:
 
 def findings_in(scope: Scope, *, most: int = _MOST_FINDINGS) -> list[Finding]:
     """Findings that nobody has closed, worst and newest first."""
-    rows = Finding.objects.all().within(scope).open().filter(merged_into__isnull=True).select_related("member")
-    return list(rows.order_by("-severity", "-last_seen")[:most])
+    return list(all_findings_in(scope).open().order_by("-severity", "-last_seen")[:most])
 
 
-def collectors_of(member: Member) -> list[Collector]:
-    return list(Collector.objects.filter(site__member=member).select_related("site").order_by("site__name", "name"))
+def all_findings_in(scope: Scope) -> FindingQuerySet:
+    """Findings of any status, newest first."""
+    rows = Finding.objects.all().within(scope).filter(merged_into__isnull=True).select_related("member")
+    return rows.order_by("-last_seen", "-pk")
+
+
+@dataclass(frozen=True, slots=True)
+class Troubled:
+    """A collector whose bundles are refused, and whose it is."""
+
+    member: Member
+    name: str
+    reference: str
+    refusal: Refusal
+
+
+def troubled_in(scope: Scope) -> list[Troubled]:
+    """Collectors that reach us and are refused, longest refused first."""
+    now = timezone.now()
+    rows = Collector.objects.filter(
+        site__member__in=members_in(scope).filter(status=Member.Status.APPROVED),
+        status=Collector.Status.ENROLLED,
+        refused_at__gte=now - QUIET_AFTER,
+    )
+    chosen = list(rows.select_related("site__member").order_by("refused_since")[:_MOST_LOOKED_AT])
+    activity = activity_of(row.pk for row in chosen)
+    found = []
+    for row in chosen:
+        refusal = standing_refusal(signs_of(row, activity[row.pk]), now)
+        if refusal:
+            found.append(Troubled(row.site.member, row.name, row.reference, refusal))
+    return found[:_MOST_TROUBLED]
 
 
 def reports_of(member: Member) -> list[Report]:

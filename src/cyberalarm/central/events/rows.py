@@ -76,15 +76,6 @@ class Row(Mapping[str, Value]):
             return value
         raise TypeError(f"column {name} is not a whole number")
 
-    def fraction(self, name: str) -> float:
-        """A number with decimals; nothing counts as 0."""
-        value = self[name]
-        if value is None:
-            return 0.0
-        if isinstance(value, int | float):
-            return float(value)
-        raise TypeError(f"column {name} is not a number")
-
     def text(self, name: str) -> str:
         """A text; nothing counts as empty."""
         value = self[name]

@@ -7,11 +7,15 @@ server-side parameter. The SQL's frame is a file of `central/events`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cyberalarm.central.events import queries
 from cyberalarm.core.schema import FieldType, event_schema
 
 from .rule import Condition, Operator, Rule, RuleLevel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 Parameter = int | str | list[int] | list[str]
 
@@ -38,12 +42,10 @@ _TYPES = {
 
 def compiled(rule: Rule) -> Compiled:
     """The rule's queries, checked as every query file is. Raises QueryFileError."""
-    conditions, values = [], {}
-    for at, condition in enumerate(rule.where):
-        sql, value = _condition(condition, f"where_{at}")
-        conditions.append(f"and {sql}")
-        if value is not None:
-            values[f"where_{at}"] = value
+    values: dict[str, Parameter] = {}
+    conditions = [f"and {sql}" for sql in _conditions(rule.where, "where", values)]
+    if rule.unless:
+        conditions.append(f"and not ({' and '.join(_conditions(rule.unless, 'unless', values))})")
     replaced = {
         "@who@": "member" if rule.level is RuleLevel.MEMBER else "toUInt32(0)",
         "@parts@": f"CAST([{', '.join(_text(f) for f in rule.group_by)}], 'Array(String)')",
@@ -55,6 +57,15 @@ def compiled(rule: Rule) -> Compiled:
         queries.from_template("detection_figures", f"detection_figures_{rule.id}", replaced),
         values,
     )
+
+
+def _conditions(listed: Sequence[Condition], name: str, values: dict[str, Parameter]) -> Iterator[str]:
+    """Each condition's SQL; adds what it compares with to `values`."""
+    for at, condition in enumerate(listed):
+        sql, value = _condition(condition, f"{name}_{at}")
+        if value is not None:
+            values[f"{name}_{at}"] = value
+        yield sql
 
 
 def _column(field: str) -> str:
@@ -81,6 +92,8 @@ def _condition(condition: Condition, name: str) -> tuple[str, Parameter | None]:
             sql = f"has({{{name}:Array({kind})}}, assumeNotNull({left}))"
             numbers = [v for v in condition.values if isinstance(v, int)]
             value = numbers or [str(v) for v in condition.values]
+        case Operator.CONTAINS:
+            sql, value = f"positionCaseInsensitiveUTF8({left}, {{{name}:String}}) > 0", condition.values[0]
         case Operator.AT_LEAST:
             sql, value = f"{left} >= {{{name}:{kind}}}", condition.values[0]
         case Operator.AT_MOST:
@@ -104,19 +117,25 @@ def _given(column: str, kind: FieldType, nullable: bool) -> str:
 _WORDS = {
     Operator.IS: "is",
     Operator.IN: "is one of",
+    Operator.CONTAINS: "contains",
     Operator.AT_LEAST: "is at least",
     Operator.AT_MOST: "is at most",
     Operator.GIVEN: "is given",
 }
 
 
+def _in_words(condition: Condition) -> str:
+    values = ", ".join(str(v) for v in condition.values)
+    absent = " or is not said" if condition.or_absent else ""
+    return f"{condition.field} {_WORDS[condition.operator]} {values}".rstrip() + absent
+
+
 def explain(rule: Rule) -> str:
     """What the rule asks, in words, and the SQL that asks it."""
     lines = [f"{rule.title} [{rule.id}, version {rule.version}]", rule.plain, "", "Of events where:"]
-    for condition in rule.where:
-        values = ", ".join(str(v) for v in condition.values)
-        absent = " or is not said" if condition.or_absent else ""
-        lines.append(f"  {condition.field} {_WORDS[condition.operator]} {values}".rstrip() + absent)
+    lines += [f"  {_in_words(condition)}" for condition in rule.where]
+    if rule.unless:
+        lines += ["and not of those where all of these hold:", *(f"  {_in_words(c)}" for c in rule.unless)]
     whose = "each member's events" if rule.level is RuleLevel.MEMBER else "all members' events together"
     per = f" for each {', '.join(rule.group_by)}" if rule.group_by else ""
     lines += [f"it looks at {whose}{per}, over {rule.window}, windows overlapping by half, for at least:"]

@@ -15,7 +15,7 @@ from cyberalarm.central.trends.services import rising_ports
 from cyberalarm.core.schema import FieldType, event_schema
 
 from .compiling import compiled
-from .evidence import MOST_EXAMPLES, Evidence
+from .evidence import MOST_EXAMPLES, Evidence, Reporter
 from .rule import Kind, Rule
 
 if TYPE_CHECKING:
@@ -161,7 +161,10 @@ def _figures(rule: Rule, row: Row) -> Figures:
             signatures=row.texts("signatures"),
             cves=row.texts("cves"),
             threats=row.texts("threats"),
-            products=row.texts("products"),
+            reporters=tuple(
+                Reporter(product, device)
+                for product, device in zip(row.texts("products"), row.texts("devices"), strict=True)
+            ),
         ),
     )
 

@@ -12,6 +12,14 @@ MOST_EXAMPLES = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Reporter:
+    """A device that wrote the lines, by the collector's name for it, and the pack that read them."""
+
+    product: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Figures over the matching events of one episode. Addresses are text."""
 
@@ -33,9 +41,14 @@ class Evidence:
     signatures: tuple[str, ...] = ()
     cves: tuple[str, ...] = ()
     threats: tuple[str, ...] = ()
-    products: tuple[str, ...] = ()
+    reporters: tuple[Reporter, ...] = ()
 
-    def to_json(self) -> dict[str, int | list[str] | list[int]]:
+    @property
+    def all_blocked(self) -> bool:
+        """Did the devices block every line of it?"""
+        return self.blocked == self.tries
+
+    def to_json(self) -> dict[str, int | list[str] | list[int] | list[list[str]]]:
         return {
             "tries": self.tries,
             "distinct": self.distinct,
@@ -55,7 +68,7 @@ class Evidence:
             "signatures": list(self.signatures),
             "cves": list(self.cves),
             "threats": list(self.threats),
-            "products": list(self.products),
+            "reporters": [[r.product, r.device] for r in self.reporters],
         }
 
     @classmethod
@@ -92,5 +105,5 @@ class Evidence:
             signatures=texts("signatures"),
             cves=texts("cves"),
             threats=texts("threats"),
-            products=texts("products"),
+            reporters=tuple(Reporter(str(product), str(device)) for product, device in value.get("reporters", ())),
         )

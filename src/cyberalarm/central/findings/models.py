@@ -18,8 +18,6 @@ from cyberalarm.core.places import Level, regions
 from .evidence import Evidence
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from cyberalarm.core.places import Scope
 
 
@@ -41,10 +39,6 @@ class FindingQuerySet(models.QuerySet["Finding"]):
     def open(self) -> FindingQuerySet:
         """Findings that nobody has closed."""
         return self.exclude(status=Finding.Status.CLOSED)
-
-    def seen_between(self, start: datetime, end: datetime) -> FindingQuerySet:
-        """Findings whose activity touches [start, end)."""
-        return self.filter(first_seen__lt=end, last_seen__gte=start)
 
 
 class Finding(models.Model):

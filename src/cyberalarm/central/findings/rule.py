@@ -48,6 +48,7 @@ class Spoofable(StrEnum):
 class Operator(StrEnum):
     IS = "is"
     IN = "in"
+    CONTAINS = "contains"  # a text holds this one, in capitals or not
     AT_LEAST = "at_least"
     AT_MOST = "at_most"
     GIVEN = "given"
@@ -100,18 +101,27 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
+    """One rule. An event counts when all of `where` hold of it, and not all of `unless` (where there are any).
+
+    `summary` says to police what `plain` says to the member; `severity_when_blocked` is that of a finding all of whose
+    lines a device blocked.
+    """
+
     id: str
     version: int
     kind: Kind
     title: str
     plain: str
+    summary: str
     level: RuleLevel
     severity: int
+    severity_when_blocked: int
     category: str
     technique: str
     source: SourceRole
     spoofable: Spoofable
     where: tuple[Condition, ...]
+    unless: tuple[Condition, ...]
     group_by: tuple[str, ...]
     distinct: str
     window: timedelta

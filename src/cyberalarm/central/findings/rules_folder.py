@@ -36,9 +36,11 @@ from .rule import (
 _SEVERITIES = {"low": 1, "medium": 2, "high": 3, "critical": 4}
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _NUMBERS = {FieldType.U8, FieldType.U16, FieldType.U32, FieldType.U64}
+_TEXTS = {FieldType.TEXT, FieldType.NAME}
 _GROUPABLE = _NUMBERS | {FieldType.ENUM, FieldType.NAME, FieldType.TEXT, FieldType.ADDRESS}
 _DURATION = r"^[1-9]\d{0,4}[smhd]$"
 _Duration = Annotated[str, Field(pattern=_DURATION)]
+_Severity = Literal["low", "medium", "high", "critical"]
 
 
 class _Strict(BaseModel):
@@ -49,6 +51,7 @@ class _Where(_Strict):
     field: str
     is_: int | str | None = Field(None, alias="is")
     in_: str | list[int] | list[str] | None = Field(None, alias="in")
+    contains: str | None = Field(None, min_length=3)
     at_least: int | None = None
     at_most: int | None = None
     given: Literal[True] | None = None
@@ -84,13 +87,16 @@ class _File(_Strict):
     kind: Literal["window", "rising"] = "window"
     title: str = Field(min_length=5, max_length=120)
     plain: str = Field(min_length=20)
+    summary: str = Field(min_length=20)
     level: Literal["member", "network"]
-    severity: Literal["low", "medium", "high", "critical"]
+    severity: _Severity
+    severity_when_blocked: _Severity | None = None
     category: str
     technique: str = Field(pattern=r"^T\d{4}(\.\d{3})?$")
     source: Literal["origin", "victim", "none"]
     spoofable: Literal["always", "unless_established", "never"]
     where: list[_Where] = Field(min_length=1)
+    unless: list[_Where] = []
     group_by: list[str]
     distinct: str = ""
     window: _Duration
@@ -157,13 +163,16 @@ def _rule(file: str, read: _File) -> Rule:
         kind=Kind(read.kind),
         title=read.title,
         plain=read.plain,
+        summary=read.summary,
         level=RuleLevel(read.level),
         severity=_SEVERITIES[read.severity],
+        severity_when_blocked=_SEVERITIES[read.severity_when_blocked or read.severity],
         category=read.category,
         technique=read.technique,
         source=SourceRole(read.source),
         spoofable=Spoofable(read.spoofable),
-        where=tuple(_condition(file, w) for w in read.where),
+        where=tuple(_condition(file, "where", w) for w in read.where),
+        unless=tuple(_condition(file, "unless", w) for w in read.unless),
         group_by=tuple(read.group_by),
         distinct=read.distinct,
         window=_duration(read.window),
@@ -181,46 +190,49 @@ def _type(file: str, key: str, name: str) -> FieldType:
         raise RuleError(f"{file}: key {key!r}: events have no field {name!r}.") from None
 
 
-def _condition(file: str, read: _Where) -> Condition:
-    kind = _type(file, "where", read.field)
+def _condition(file: str, key: str, read: _Where) -> Condition:
+    kind = _type(file, key, read.field)
     given = {
         Operator.IS: read.is_,
         Operator.IN: read.in_,
+        Operator.CONTAINS: read.contains,
         Operator.AT_LEAST: read.at_least,
         Operator.AT_MOST: read.at_most,
         Operator.GIVEN: read.given,
     }
     used = [(operator, value) for operator, value in given.items() if value is not None]
     if len(used) != 1:
-        raise RuleError(f"{file}: key 'where': {read.field} needs exactly one of {', '.join(given)}.")
+        raise RuleError(f"{file}: key {key!r}: {read.field} needs exactly one of {', '.join(given)}.")
     operator, value = used[0]
     if operator is Operator.GIVEN:
         return Condition(read.field, operator)
     if operator in {Operator.AT_LEAST, Operator.AT_MOST} and kind not in _NUMBERS:
-        raise RuleError(f"{file}: key 'where': {read.field} is not a number.")
+        raise RuleError(f"{file}: key {key!r}: {read.field} is not a number.")
+    if operator is Operator.CONTAINS and kind not in _TEXTS:
+        raise RuleError(f"{file}: key {key!r}: {read.field} is not a text.")
     if isinstance(value, str) and operator is Operator.IN:
-        values: tuple[ConditionValue, ...] = _named_set(file, value)
+        values: tuple[ConditionValue, ...] = _named_set(file, key, value)
     else:
         values = tuple(value) if isinstance(value, list) else (value,)
     for one in values:
-        _check_value(file, read.field, kind, one)
+        _check_value(file, key, read.field, kind, one)
     return Condition(read.field, operator, values, read.or_absent)
 
 
-def _check_value(file: str, field: str, kind: FieldType, value: ConditionValue) -> None:
+def _check_value(file: str, key: str, field: str, kind: FieldType, value: ConditionValue) -> None:
     if kind in _NUMBERS and isinstance(value, int) and value >= 0:
         return
     if kind is FieldType.ENUM and value in event_schema().field(field).values:
         return
-    if kind in {FieldType.TEXT, FieldType.NAME} and isinstance(value, str):
+    if kind in _TEXTS and isinstance(value, str):
         return
-    raise RuleError(f"{file}: key 'where': {value!r} is no value that {field} can have.")
+    raise RuleError(f"{file}: key {key!r}: {value!r} is no value that {field} can have.")
 
 
-def _named_set(file: str, name: str) -> tuple[int, ...]:
+def _named_set(file: str, key: str, name: str) -> tuple[int, ...]:
     sets = {"@risky_ports": risky_ports, "@amplifier_ports": amplifier_ports}
     if name not in sets:
-        raise RuleError(f"{file}: key 'where': there is no set {name!r}; there are {', '.join(sets)}.")
+        raise RuleError(f"{file}: key {key!r}: there is no set {name!r}; there are {', '.join(sets)}.")
     return tuple(sorted(sets[name]()))
 
 

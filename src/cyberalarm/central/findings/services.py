@@ -28,7 +28,7 @@ from .episodes import Episode, join
 from .models import DetectionRun, Finding
 from .rule import Kind, Rule, RuleLevel, SourceRole, Spoofable
 from .rules_folder import rules
-from .words import LONGEST_TITLE, filled
+from .words import LONGEST_TITLE, fact_values, filled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -185,15 +185,16 @@ def _batched(keys: list[str], size: int) -> list[list[str]]:
 def _write(rule: Rule, wanted: _Wanted, facts: Figures, finding: Finding, now: datetime) -> None:
     """Write one episode into its finding, and close those that turned out to be part of it."""
     values = shown(rule, wanted.group)
+    told = {**values, **fact_values(facts.evidence, facts.first, facts.last)}
     episode = wanted.episode
     if finding.status == Finding.Status.CLOSED and facts.last > finding.last_seen:
         finding.status = Finding.Status.OPEN
     finding.rule_version = rule.version
     finding.day = from_ms(episode.start).date()
     finding.title = filled(rule.title, values)[:LONGEST_TITLE]
-    finding.what = filled(rule.plain, values)
-    finding.advice_lines = [filled(line, values) for line in rule.advice]
-    finding.severity = rule.severity
+    finding.what = filled(rule.plain, told)
+    finding.advice_lines = [filled(line, told) for line in rule.advice]
+    finding.severity = rule.severity_when_blocked if facts.evidence.all_blocked else rule.severity
     finding.category = rule.category
     finding.technique = rule.technique
     finding.source = values.get("src_ip") if rule.source is not SourceRole.NONE else None

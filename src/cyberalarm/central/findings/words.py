@@ -1,4 +1,4 @@
-"""A finding's words, from its rule and its group.
+"""A finding's words, from its rule, its group and, in what it says and advises, its figures.
 
 Pure. Hostile text stays text: nothing here knows of markup.
 """
@@ -7,26 +7,56 @@ from __future__ import annotations
 
 from string import Formatter
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from cyberalarm.core.ports import port_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
+    from .evidence import Evidence
     from .rule import Rule
 
 # What a text may name beside the fields that a rule groups by.
 PORT_NAME = "port_name"
 LONGEST_TITLE = 300
+# What a rule's explanation and advice may name beside those: who reported it, and when.
+REPORTED_BY, WHEN = "reported_by", "when"
+FACTS = frozenset({REPORTED_BY, WHEN})
+_LONDON = ZoneInfo("Europe/London")
+# More than these help nobody to find a log.
+_MOST_REPORTERS = 3
 
 
 def placeholders(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name}
 
 
-def allowed_placeholders(rule: Rule) -> set[str]:
+def allowed_placeholders(rule: Rule) -> frozenset[str]:
+    """What a title may name."""
     extra = {PORT_NAME} if "dst_port" in rule.group_by else set()
-    return {*rule.group_by, *extra}
+    return frozenset({*rule.group_by, *extra})
+
+
+def fact_values(evidence: Evidence, first: datetime, last: datetime) -> dict[str, str]:
+    """Values for `FACTS`: which devices reported it, and when, in UK time."""
+    named = [f"{r.product or 'a device'} (device {r.device or 'not named'})" for r in evidence.reporters]
+    more = " and others" if len(named) > _MOST_REPORTERS else ""
+    return {REPORTED_BY: ", ".join(named[:_MOST_REPORTERS]) + more, WHEN: _when(first, last)}
+
+
+def _when(first: datetime, last: datetime) -> str:
+    begin, end = first.astimezone(_LONDON), last.astimezone(_LONDON)
+    if begin.replace(second=0, microsecond=0) == end.replace(second=0, microsecond=0):
+        return f"on {_moment(begin)}"
+    if begin.date() == end.date():
+        return f"on {begin.day} {begin:%B %Y} between {begin:%H:%M} and {end:%H:%M}"
+    return f"between {_moment(begin)} and {_moment(end)}"
+
+
+def _moment(local: datetime) -> str:
+    return f"{local.day} {local:%B %Y} at {local:%H:%M}"
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ is.
 
 from __future__ import annotations
 
+from cyberalarm.central.reports import words
 from cyberalarm.central.reports.document import Bullets, Paragraph, Part, Section, Term, Terms
 
 _GLOSSARY = (
@@ -28,20 +29,20 @@ _GLOSSARY = (
     Term("Reported", "A device noticed it and said so, without saying that it stopped it."),
     Term(
         "May be forged",
-        "Only the source spoke, so its address could be somebody else's. Do not accuse or block on this alone.",
+        words.MAY_BE_FORGED,
     ),
     Term("CVE", "The public number of a known weakness in a product, for looking up the update that mends it."),
     Term("Intrusion detection", "A program, often inside the firewall, that recognises known unwanted traffic."),
 )
 
 
-def about(service: str, contact: str, *, limits: tuple[str, ...]) -> Part:
+def about(service: str, *, help_lines: tuple[str, ...], limits: tuple[str, ...]) -> Part:
     """The closing part. `limits` are those of this kind of report, said before the general ones."""
     return Part(
         "About this report",
         "How it was made, how far it can be relied on, and where to find help.",
         (
-            Section("help", "Help", (Bullets(_help(contact)),)),
+            Section("help", "Help", (Bullets(help_lines),)),
             Section("method", "How it was counted", (Paragraph(_method(service)),)),
             Section("limits", "What this report cannot see", (Bullets((*limits, *_LIMITS)),)),
             Section("glossary", "Words used", (Terms(_GLOSSARY),)),
@@ -71,7 +72,23 @@ _LIMITS = (
 )
 
 
-def _help(contact: str) -> tuple[str, ...]:
+def police_help(contact: str) -> tuple[str, ...]:
+    """Where help is, for police."""
+    return (
+        f"Questions about these figures, and about passing them on: {contact}.",
+        "Advice for members is the task of their force's Cyber Protect officer, who finds each member's own report in the console.",
+        f"A member who thinks that somebody is inside their network now should call {_REPORT_NOW}",
+    )
+
+
+_REPORT_NOW = (
+    "the national reporting centre for fraud and cyber crime on 0300 123 2040, at any hour; in Scotland, 101. "
+    "Machines should stay switched on, but off the network."
+)
+
+
+def member_help(contact: str) -> tuple[str, ...]:
+    """Where help is, for members."""
     return (
         (
             "The National Cyber Security Centre (ncsc.gov.uk) has free guidance for small organisations, "
@@ -84,12 +101,6 @@ def _help(contact: str) -> tuple[str, ...]:
             "for them at "
             f"{contact}."
         ),
-        (
-            "If you think that somebody is inside your network now, call the national reporting centre for "
-            "fraud "
-            "and cyber crime on "
-            "0300 123 2040, at any hour; in Scotland, 101. Leave machines switched on and take them off the "
-            "network."
-        ),
+        f"If you think that somebody is inside your network now, call {_REPORT_NOW}",
         "Send mail that looks wrong to report@phishing.gov.uk.",
     )

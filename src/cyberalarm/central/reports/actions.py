@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cyberalarm.central.reports import words
 from cyberalarm.central.reports.document import Step
 from cyberalarm.central.reports.figures import (
+    CollectorFigure,
     Coverage,
     Detection,
     FindingFigure,
@@ -32,7 +33,8 @@ HIGH = 3
 UNRECOGNISED_LIMIT = 0.05
 
 # Detection rules that speak of what the figures show as well; only the more urgent of the two is said.
-_SAME_AS = {"open-risky-port": "let in", "malware": "harmful", "exploit-attempt": "weaknesses"}
+_SAME_AS = {"open-risky-port": "let in", "exploit-attempt": "weaknesses"}
+_MALWARE = "malware"
 
 _NOT_SEEING: dict[View, Step] = {
     View.NONE: Step(
@@ -101,10 +103,11 @@ def _candidates(report: MemberReport) -> Iterator[_Candidate]:
         yield _of_findings(alike)
     if report.let_in:
         yield _of_let_in(report.let_in)
-    if harmful := [t for t in report.threats if t.sensor == "antivirus" and t.threat]:
-        yield _of_harmful(harmful)
-    if named := [d for d in report.detections if d.severity >= HIGH and d.cves]:
-        yield _of_weaknesses(named)
+    named = [t for t in report.threats if t.sensor == "antivirus" and t.threat and not words.is_test_file(t.threat)]
+    if named and not any(f.rule == _MALWARE for f in report.findings):
+        yield _of_harmful(named)
+    if weak := [d for d in report.detections if d.severity >= HIGH and d.cves]:
+        yield _of_weaknesses(weak)
     yield from _of_coverage(report.coverage)
 
 
@@ -118,8 +121,11 @@ def by_rule(findings: tuple[FindingFigure, ...]) -> tuple[tuple[FindingFigure, .
 
 
 def _urgency(finding: FindingFigure) -> int:
-    """What got in, or is inside already, comes before what only knocked as hard."""
-    inside = 9 if finding.category in {"malware", "command_and_control"} else 0
+    """What got in, or is inside already, comes before what only knocked as hard.
+
+    Harmful software that was blocked, and the harmless test file, have a lower severity than what is inside.
+    """
+    inside = 9 if finding.category in {"malware", "command_and_control"} and finding.severity >= HIGH else 0
     return 60 + 10 * finding.severity + max(inside, 6 if finding.allowed else 0)
 
 
@@ -187,6 +193,22 @@ def _of_coverage(coverage: Coverage) -> Iterator[_Candidate]:
                 f"Nothing came from {names} in this period, so part of your network was out of view.",
             ),
         )
+    paused = [c for c in coverage.collectors if c.reported and c.quiet_days]
+    if paused:
+        said = " ".join(f"{collector_name(c)} sent nothing on {words.days(c.quiet_days)}." for c in paused[:2])
+        yield _Candidate(
+            "paused", 74, Step("Find out why a collector paused", f"{said} What happened then was out of view.")
+        )
+    if gone := [f"{words.shown(device)} of {collector_name(c)}" for c in coverage.collectors for device in c.gone]:
+        yield _Candidate(
+            "gone",
+            75,
+            Step(
+                "Check that every device still sends its log",
+                f"{words.capital(words.count(len(gone), 'device'))} sent before and nothing in this period: "
+                f"{words.listed(gone[:3])}{' and others' if len(gone) > 3 else ''}.",
+            ),
+        )
     if not_understood(coverage) > UNRECOGNISED_LIMIT:
         yield _Candidate(
             "unrecognised",
@@ -198,6 +220,11 @@ def _of_coverage(coverage: Coverage) -> Iterator[_Candidate]:
                 "which device they come from.",
             ),
         )
+
+
+def collector_name(collector: CollectorFigure) -> str:
+    """A collector as a report names it."""
+    return f"“{words.shown(collector.site)}: {words.shown(collector.name)}”"
 
 
 def not_understood(coverage: Coverage) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cyberalarm.central.reports.figures import (
+    Bundle,
     Country,
     Day,
     Detection,
@@ -29,8 +30,6 @@ from cyberalarm.core import addresses
 from cyberalarm.core.ports import risky_ports
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from cyberalarm.central.events.rows import Row
     from cyberalarm.central.events.store import EventStore
     from cyberalarm.central.reports.period import Period
@@ -41,7 +40,7 @@ MOST_ROWS = 1000
 # Addresses that are looked up for the split by country. Beyond it, the least busy count as "country not
 # known".
 MOST_ADDRESSES = 50_000
-# How `report_sources.sql` writes "no port".
+# How `top_sources.sql` writes "no port".
 _NO_PORT = 65536
 
 
@@ -57,48 +56,50 @@ class Counting:
         return self.store.query(name, self.scope, start=self.period.start, end=self.period.end, **parameters)
 
     def totals(self) -> Totals:
-        row = self._ask("report_totals", risky=sorted(risky_ports()))[0]
+        row = self._ask("sums")[0]
         return Totals(
             tries=tries(row),
             sources=row.number("sources"),
             targets=row.number("targets"),
             ports=row.number("ports"),
             members=row.number("members"),
-            let_in=row.number("let_in"),
+            let_in=self._ask("let_in_total", risky=sorted(risky_ports()))[0].number("total"),
         )
 
     def days(self) -> tuple[Day, ...]:
         """Every day of the period in order, those without events too."""
-        found = {r.day("day"): Day(r.day("day"), tries(r), r.number("members")) for r in self._ask("report_days")}
+        found = {r.day("day"): Day(r.day("day"), tries(r), r.number("members")) for r in self._ask("totals_by_day")}
         return tuple(found.get(day, Day(day, Tries())) for day in self.period.days)
 
     def origins(self, places: Places) -> Origins:
-        classes = self._ask("report_origin_classes")[0]
-        listed = self._ask("report_addresses", most=MOST_ADDRESSES)
+        classes = self._ask("totals_by_origin")[0]
+        listed = self._ask("totals_by_source", limit=MOST_ADDRESSES)
         return place(
-            [(addresses.pack(r.text("src_ip")), r.number("tries")) for r in listed],
+            [(addresses.pack(r.text("src_ip")), r.number("total")) for r in listed],
             places,
             placeable=classes.number("placeable"),
             own=classes.number("own"),
             no_address=classes.number("no_address"),
         )
 
-    def sources(
-        self, places: Places, *, least_members: int = 1, members_first: bool = False, most: int = MOST_ROWS
-    ) -> tuple[Source, ...]:
-        rows = self._ask("report_sources", least_members=least_members, members_first=int(members_first), most=most)
+    def sources(self, places: Places, *, widest_first: bool = False, limit: int = MOST_ROWS) -> tuple[Source, ...]:
+        rows = self._ask("top_sources", least_members=1, widest_first=int(widest_first), limit=limit)
         return tuple(_source(row, places) for row in rows)
 
-    def ports(self, most: int = MOST_ROWS) -> tuple[PortTried, ...]:
+    def shared_sources(self, least_members: int) -> int:
+        """How many sources at least so many members saw."""
+        return self._ask("shared_sources", least_members=least_members)[0].number("sources")
+
+    def ports(self, limit: int = MOST_ROWS) -> tuple[PortTried, ...]:
         return tuple(
             PortTried(_port(r), tries(r), r.number("sources"), r.number("members"))
-            for r in self._ask("report_ports", most=most)
+            for r in self._ask("top_ports", limit=limit)
         )
 
     def targets(self) -> tuple[Target, ...]:
         return tuple(
             Target(r.text("dst_ip"), tries(r), r.number("sources"), r.number("ports"))
-            for r in self._ask("report_targets", most=MOST_ROWS)
+            for r in self._ask("top_targets", limit=MOST_ROWS)
         )
 
     def let_in(self) -> tuple[LetIn, ...]:
@@ -106,21 +107,22 @@ class Counting:
             LetIn(
                 address=r.text("dst_ip"),
                 key=_port(r),
-                count=r.number("tries"),
+                count=r.number("total"),
                 sources=r.number("sources"),
                 established=r.number("established"),
                 first=r.time("first"),
                 last=r.time("last_seen"),
             )
-            for r in self._ask("report_let_in", risky=sorted(risky_ports()), most=MOST_ROWS)
+            for r in self._ask("let_in", risky=sorted(risky_ports()), limit=MOST_ROWS)
         )
 
     def kinds(self) -> tuple[Kind, ...]:
         return tuple(
-            Kind(r.text("sensor"), r.text("category"), tries(r), r.number("sources")) for r in self._ask("report_kinds")
+            Kind(r.text("sensor"), r.text("category"), tries(r), r.number("sources"))
+            for r in self._ask("totals_by_kind")
         )
 
-    def detections(self, most: int = MOST_ROWS) -> tuple[Detection, ...]:
+    def detections(self, limit: int = MOST_ROWS) -> tuple[Detection, ...]:
         return tuple(
             Detection(
                 signature_id=r.text("signature_id"),
@@ -134,7 +136,7 @@ class Counting:
                 last=r.time("last_seen"),
                 members=r.number("members"),
             )
-            for r in self._ask("report_detections", most=most)
+            for r in self._ask("top_signatures", limit=limit)
         )
 
     def threats(self) -> tuple[Threat, ...]:
@@ -143,29 +145,24 @@ class Counting:
                 sensor=r.text("sensor"),
                 threat=r.text("threat"),
                 sender_domain=r.text("domain"),
-                count=r.number("tries"),
+                count=r.number("total"),
                 sources=r.number("sources"),
                 first=r.time("first"),
                 last=r.time("last_seen"),
             )
-            for r in self._ask("report_threats", most=MOST_ROWS)
+            for r in self._ask("threats_by_domain", limit=MOST_ROWS)
         )
 
     def forces(self) -> tuple[tuple[str, int, int, int], ...]:
         """Force code, members, events and sources, most events first."""
         return tuple(
-            (r.text("force"), r.number("members"), r.number("tries"), r.number("sources"))
-            for r in self._ask("report_forces")
+            (r.text("force"), r.number("members"), r.number("total"), r.number("sources"))
+            for r in self._ask("totals_by_force")
         )
 
-    def bundles(self) -> tuple[tuple[int, int], ...]:
-        """Collector and sequence of every bundle that events of the period came in."""
-        return tuple((r.number("collector"), r.number("sequence")) for r in self._ask("report_bundles"))
-
-    def last_event(self) -> datetime | None:
-        """When the scope's newest event was stored, whatever the period."""
-        rows = self.store.query("last_event_by_collector", self.scope)
-        return max((r.time("last_stored") for r in rows), default=None)
+    def bundles(self) -> tuple[Bundle, ...]:
+        """Every bundle that events of the period came in."""
+        return tuple(Bundle(r.number("collector"), r.number("sequence"), r.days("days")) for r in self._ask("bundles"))
 
 
 def tries(row: Row) -> Tries:

@@ -4,25 +4,30 @@ lines.
 An envelope belongs to the period in which its collector sealed it; one that was sealed more than an hour
 after the period and holds events of it (late delivery, or old logs replayed) belongs to it as well. Its whole
 ledger counts.
+
+A day counts as covered by a collector when it sealed lines on that day, or when events that happened on that
+day came from it whenever it sealed them. A day of late delivery on which nothing was suspicious cannot be told
+from a day out of view, and counts as out of view.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.db.models import Max
 
-from cyberalarm.central.ingest.models import Envelope
+from cyberalarm.central.ingest.models import Envelope, LedgerTotal
 from cyberalarm.central.members.models import Collector, Member
 from cyberalarm.central.reports.actions import UNRECOGNISED_LIMIT, not_understood
-from cyberalarm.central.reports.figures import CollectorFigure, Coverage, View
+from cyberalarm.central.reports.figures import Bundle, CollectorFigure, Coverage, View
+from cyberalarm.central.reports.period import LONDON
 from cyberalarm.core.outcome import Ledger, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from cyberalarm.central.reports.period import Period
 
@@ -38,13 +43,21 @@ class _Sent:
     envelopes: int = 0
     devices: set[str] = field(default_factory=set)
     ledger: Ledger = field(default_factory=Ledger)
+    sealed_days: set[date] = field(default_factory=set)
+    event_days: set[date] = field(default_factory=set)
+
+    def add(self, sealed: datetime, ledgers: dict[str, dict[str, int]]) -> None:
+        self.envelopes += 1
+        for device, counts in ledgers.items():
+            ledger = Ledger.from_json(counts)
+            self.ledger.merge(ledger)
+            if ledger.received:
+                self.devices.add(device)
+                self.sealed_days.add(sealed.astimezone(LONDON).date())
 
 
-def member_coverage(member: Member, period: Period, bundles: Iterable[tuple[int, int]]) -> Coverage:
-    """What a member's collectors sent.
-
-    `bundles` names, as collector and sequence, those that hold events of the period.
-    """
+def member_coverage(member: Member, period: Period, bundles: Sequence[Bundle]) -> Coverage:
+    """What a member's collectors sent. `bundles` are those that hold events of the period."""
     collectors = list(
         Collector.objects.filter(site__member=member)
         .select_related("site")
@@ -52,22 +65,21 @@ def member_coverage(member: Member, period: Period, bundles: Iterable[tuple[int,
         .annotate(last_received=Max("envelopes__received"))
     )
     sent: dict[int, _Sent] = defaultdict(_Sent)
-    for collector, ledgers in _ledgers([c.pk for c in collectors], period, bundles):
-        entry = sent[collector]
-        entry.envelopes += 1
-        for device, counts in ledgers.items():
-            entry.devices.add(device)
-            entry.ledger.merge(Ledger.from_json(counts))
-    figures = tuple(_figure(c, sent.get(c.pk, _Sent())) for c in collectors)
+    for collector, sealed, ledgers in _ledgers([c.pk for c in collectors], period, bundles):
+        sent[collector].add(sealed, ledgers)
+    for bundle in bundles:
+        sent[bundle.collector].event_days.update(bundle.days)
+    known = _devices_before([c.pk for c in collectors], period)
+    figures = tuple(_figure(c, period, sent.get(c.pk, _Sent()), known.get(c.pk, frozenset())) for c in collectors)
     return coverage_of(figures)
 
 
-def scope_ledger(members: list[int], period: Period, bundles: Iterable[tuple[int, int]]) -> tuple[Ledger, int]:
+def scope_ledger(members: list[int], period: Period, bundles: Sequence[Bundle]) -> tuple[Ledger, int]:
     """The lines that all these members' collectors received, and how many of the members sent anything."""
     owner = dict(Collector.objects.filter(site__member__in=members).values_list("id", "site__member"))
     whole = Ledger()
     reporting: set[int] = set()
-    for collector, ledgers in _ledgers(list(owner), period, bundles):
+    for collector, _, ledgers in _ledgers(list(owner), period, bundles):
         reporting.add(owner[collector])
         for counts in ledgers.values():
             whole.merge(Ledger.from_json(counts))
@@ -91,13 +103,15 @@ def _view(draft: Coverage) -> View:
     if not reported:
         return View.NEVER if draft.last_sent is None else View.SILENT
     lost = draft.ledger.outcomes[Outcome.OVERFLOW] + draft.ledger.dropped_by_kernel
-    if len(reported) < len(draft.collectors) or lost or not_understood(draft) > UNRECOGNISED_LIMIT:
+    unseen = len(reported) < len(draft.collectors) or any(c.quiet_days or c.gone for c in reported)
+    if unseen or lost or not_understood(draft) > UNRECOGNISED_LIMIT:
         return View.PARTIAL
     return View.COMPLETE
 
 
-def _figure(collector: Collector, sent: _Sent) -> CollectorFigure:
+def _figure(collector: Collector, period: Period, sent: _Sent, known: frozenset[str]) -> CollectorFigure:
     last: datetime | None = collector.last_received  # type: ignore[attr-defined]
+    covered = sent.sealed_days | sent.event_days
     return CollectorFigure(
         site=collector.site.name,
         name=collector.name,
@@ -106,21 +120,39 @@ def _figure(collector: Collector, sent: _Sent) -> CollectorFigure:
         envelopes=sent.envelopes,
         devices=len(sent.devices),
         ledger=sent.ledger,
+        days=tuple(day for day in period.days if day in covered),
+        quiet_days=tuple(day for day in period.days if day not in covered),
+        late_days=sum(1 for day in period.days if day in sent.event_days - sent.sealed_days),
+        gone=tuple(sorted(known - sent.devices)),
     )
+
+
+def _devices_before(collectors: list[int], period: Period) -> dict[int, frozenset[str]]:
+    """The devices that each collector had before the period, and that were not gone long before it."""
+    rows = LedgerTotal.objects.filter(
+        collector__in=collectors,
+        received__gt=0,
+        first_received__lt=period.start,
+        last_received__gte=period.previous.start,
+    )
+    found: dict[int, set[str]] = defaultdict(set)
+    for collector, device in rows.values_list("collector_id", "device"):
+        found[collector].add(device)
+    return {collector: frozenset(devices) for collector, devices in found.items()}
 
 
 def _ledgers(
-    collectors: list[int], period: Period, bundles: Iterable[tuple[int, int]]
-) -> Iterator[tuple[int, dict[str, dict[str, int]]]]:
+    collectors: list[int], period: Period, bundles: Iterable[Bundle]
+) -> Iterator[tuple[int, datetime, dict[str, dict[str, int]]]]:
+    """Collector, time of sealing and ledgers of every envelope that belongs to the period."""
     stored = Envelope.objects.filter(collector__in=collectors, state=Envelope.State.STORED)
-    yield from (
-        stored.filter(sealed__gte=period.start, sealed__lt=period.end).values_list("collector_id", "ledgers").iterator()
-    )
+    wanted = ("collector_id", "sealed", "ledgers")
+    yield from stored.filter(sealed__gte=period.start, sealed__lt=period.end).values_list(*wanted).iterator()
     late = stored.filter(sealed__gte=period.end + _LATE)
     by_collector: dict[int, list[int]] = defaultdict(list)
-    for collector, sequence in bundles:
-        by_collector[collector].append(sequence)
+    for bundle in bundles:
+        by_collector[bundle.collector].append(bundle.sequence)
     for collector, sequences in by_collector.items():
         for start in range(0, len(sequences), _AT_ONCE):
             some = late.filter(collector=collector, sequence__in=sequences[start : start + _AT_ONCE])
-            yield from some.values_list("collector_id", "ledgers").iterator()
+            yield from some.values_list(*wanted).iterator()

@@ -202,18 +202,33 @@ class FindingFigure:
     allowed: int = 0
 
 
+# A source at this many members is worth a word of its own.
+SEVERAL = 2
+
+
 class View(StrEnum):
     """How much of a member's network was in view during the period."""
 
     NONE = "none"  # no collector was set up
     NEVER = "never"  # a collector was set up, and none has ever sent anything
     SILENT = "silent"  # collectors sent before, and nothing about this period
-    PARTIAL = "partial"  # some collectors sent, others did not, or lines were lost
+    PARTIAL = "partial"  # a collector or a device was quiet, for all of the period or some days, or lines were lost
     COMPLETE = "complete"
 
 
 @dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that events of the period came in, and the days of the period on which they happened."""
+
+    collector: int
+    sequence: int
+    days: tuple[date, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CollectorFigure:
+    """What one collector sent. A day of the period is in `days` or in `quiet_days`, never in both."""
+
     site: str
     name: str
     status: str
@@ -221,6 +236,10 @@ class CollectorFigure:
     envelopes: int
     devices: int
     ledger: Ledger
+    days: tuple[date, ...] = ()  # lines were received on them, or events of them were received later
+    quiet_days: tuple[date, ...] = ()
+    late_days: int = 0  # how many of `days` are known by the events' own times alone
+    gone: tuple[str, ...] = ()  # devices that sent in the period before, and not in this one
 
     @property
     def reported(self) -> bool:
@@ -322,6 +341,7 @@ class TrendReport:
     ports: tuple[PortTried, ...]
     kinds: tuple[Kind, ...]
     detections: tuple[Detection, ...]
+    shared_sources: int  # at SEVERAL members or more
     forces: tuple[ForceFigure, ...]
     findings: tuple[FindingCount, ...]
     rising: tuple[NetworkItem, ...]

@@ -17,6 +17,7 @@ from cyberalarm.central.members.models import Collector, Member
 from cyberalarm.central.reports.counting import Counting
 from cyberalarm.central.reports.coverage import member_coverage, scope_ledger
 from cyberalarm.central.reports.figures import (
+    SEVERAL,
     FindingCount,
     FindingFigure,
     ForceFigure,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from cyberalarm.central.config import CentralConfig
     from cyberalarm.central.events.store import EventStore
+    from cyberalarm.central.findings.models import FindingQuerySet
     from cyberalarm.central.reports.period import Period
     from cyberalarm.central.reports.places import Places
     from cyberalarm.central.trends.figures import RisingPort
@@ -141,7 +143,8 @@ def gather_trend(centre: Centre, scope: Scope, period: Period, *, reference: str
         previous=Counting(centre.store, scope, period.previous).totals(),
         days=now.days(),
         origins=now.origins(centre.places),
-        sources=now.sources(centre.places, members_first=True, most=_TREND_ROWS),
+        sources=now.sources(centre.places, widest_first=True, limit=_TREND_ROWS),
+        shared_sources=now.shared_sources(SEVERAL),
         ports=now.ports(_TREND_ROWS),
         kinds=now.kinds(),
         detections=now.detections(_TREND_ROWS),
@@ -180,12 +183,14 @@ def _members(scope: Scope) -> list[Member]:
             return list(Member.objects.all())
 
 
+def _touching(scope: Scope, period: Period) -> FindingQuerySet:
+    """The scope's findings whose activity touches the period."""
+    within = Finding.objects.all().within(scope)
+    return within.filter(merged_into__isnull=True, first_seen__lt=period.end, last_seen__gte=period.start)
+
+
 def _findings(scope: Scope, period: Period) -> tuple[FindingFigure, ...]:
-    rows = (
-        Finding.objects.all()
-        .within(scope)
-        .filter(merged_into__isnull=True, first_seen__lt=period.end, last_seen__gte=period.start)
-    )
+    rows = _touching(scope, period)
     return tuple(
         FindingFigure(
             rule=f.rule,
@@ -204,11 +209,7 @@ def _findings(scope: Scope, period: Period) -> tuple[FindingFigure, ...]:
 
 
 def _finding_counts(scope: Scope, period: Period) -> tuple[FindingCount, ...]:
-    rows = (
-        Finding.objects.all()
-        .within(scope)
-        .filter(merged_into__isnull=True, first_seen__lt=period.end, last_seen__gte=period.start)
-    )
+    rows = _touching(scope, period)
     severity: dict[str, int] = defaultdict(int)
     findings: dict[str, int] = defaultdict(int)
     members: dict[str, set[int]] = defaultdict(set)
@@ -224,6 +225,6 @@ def _finding_counts(scope: Scope, period: Period) -> tuple[FindingCount, ...]:
 
 
 def _rule_words(rule: str) -> str:
-    """What a rule says of itself in one sentence, where it is still part of the program."""
+    """What a rule says to police in one sentence, where it is still part of the program."""
     known = rules().get(rule)
-    return f"{known.plain.split('. ')[0].rstrip('.')}." if known else f"Found by the rule {rule}."
+    return known.summary if known else f"Found by the rule {rule}."

@@ -27,11 +27,11 @@ def number_column(title: str, width: float = 1.0) -> Column:
     return Column(title, width, "right")
 
 
-def of_total(total: int, shown: int, noun: str) -> str:
-    """A note that says how much of a list is printed; empty when all of it is."""
+def of_total(total: int, shown: int, noun: str, first: str = "busiest") -> str:
+    """A note that says how much of a list is printed, and which come `first` in it; empty when all of it is."""
     if shown >= total:
         return ""
-    return f"The {shown} busiest of {words.number(total)} {noun}. The CSV files hold more."
+    return f"The {shown} {first} of {words.number(total)} {noun}. The CSV files hold more."
 
 
 def source_rows(sources: Sequence[Source], *, members: bool) -> tuple[tuple[str, ...], ...]:
@@ -51,10 +51,10 @@ def source_rows(sources: Sequence[Source], *, members: bool) -> tuple[tuple[str,
 
 
 def sources_table(sources: Sequence[Source], total: int, *, members: bool = False) -> Table:
-    """The busiest sources, with when, what and how sure."""
+    """The busiest sources, or with `members` the most widely seen, with when, what and how sure."""
     top = sources[:PRINTED_SOURCES]
     return Table(
-        "Busiest sources",
+        "Sources seen at most members" if members else "Busiest sources",
         (
             Column("Address", 2.1),
             Column("Country", 1.5),
@@ -66,7 +66,7 @@ def sources_table(sources: Sequence[Source], total: int, *, members: bool = Fals
             Column("How sure", 1.2),
         ),
         source_rows(top, members=members),
-        of_total(total, len(top), "sources"),
+        of_total(total, len(top), "sources", "most widely seen" if members else "busiest"),
     )
 
 
@@ -114,7 +114,7 @@ def detections_table(detections: Sequence[Detection], *, members: bool = False) 
             )
             for d in top
         ),
-        of_total(len(detections), len(top), "names"),
+        of_total(len(detections), len(top), "names", "most severe"),
     )
 
 

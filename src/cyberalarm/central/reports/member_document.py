@@ -8,8 +8,8 @@ clean bill.
 from __future__ import annotations
 
 from cyberalarm.central.reports import words
-from cyberalarm.central.reports.about import about
-from cyberalarm.central.reports.actions import first_steps, needs_attention, not_understood
+from cyberalarm.central.reports.about import about, member_help
+from cyberalarm.central.reports.actions import collector_name, first_steps, needs_attention, not_understood
 from cyberalarm.central.reports.document import (
     Block,
     Column,
@@ -107,7 +107,7 @@ def _seen(report: MemberReport) -> tuple[str, str, str]:
 
 def _owner(report: MemberReport, *, unseen: bool) -> tuple[Section, ...]:
     steps = Section("steps", "Three things to do first", (Steps(first_steps(report)),))
-    view = Section("view", "Was our view complete?", _view(report.coverage))
+    view = Section("view", "Was our view complete?", _view(report.coverage, report.period.length))
     if unseen:
         return (steps, view)
     compare = Section(
@@ -148,7 +148,7 @@ def _comparison(report: MemberReport) -> str:
     return text + " More tries do not by themselves mean more danger; much of it goes to everybody on the Internet."
 
 
-def _view(coverage: Coverage) -> tuple[Block, ...]:
+def _view(coverage: Coverage, days: int) -> tuple[Block, ...]:
     ledger = coverage.ledger
     lost = ledger.outcomes[Outcome.OVERFLOW] + ledger.dropped_by_kernel
     match coverage.view:
@@ -159,7 +159,7 @@ def _view(coverage: Coverage) -> tuple[Block, ...]:
         case View.PARTIAL:
             text = f"Not wholly. {_missing(coverage, lost)}"
         case View.COMPLETE:
-            text = "Yes, as far as we can tell. Every collector sent, and no line was lost on the way."
+            text = f"Yes, as far as we can tell. {_whole(coverage, days)}"
     if ledger.received:
         unread = ledger.outcomes[Outcome.UNRECOGNISED] + ledger.outcomes[Outcome.MALFORMED]
         text += (
@@ -167,7 +167,18 @@ def _view(coverage: Coverage) -> tuple[Block, ...]:
             f"{words.number(ledger.outcomes[Outcome.KEPT])} as suspicious and could not "
             f"read {words.number(unread)} ({words.percent(unread, ledger.received)})."
         )
-    return (Paragraph(text), _collectors_table(coverage))
+    return (Paragraph(text), _collectors_table(coverage, days))
+
+
+def _whole(coverage: Coverage, days: int) -> str:
+    """How we know of every day: lines came on it, or the events themselves say so."""
+    every = "the day" if days == 1 else f"each of the {words.small(days)} days"
+    if any(c.late_days for c in coverage.collectors):
+        return (
+            f"What every collector sent covers {every}, by the times in the events themselves, since some of it was sent "
+            "later than it was written. No line was lost on the way."
+        )
+    return f"Every collector sent on {every}, and no line was lost on the way."
 
 
 def _missing(coverage: Coverage, lost: int) -> str:
@@ -177,6 +188,16 @@ def _missing(coverage: Coverage, lost: int) -> str:
         parts.append(
             f"{words.capital(words.small(quiet))} of {words.small(len(coverage.collectors))} collectors sent nothing."
         )
+    parts += [
+        f"{collector_name(c)} sent nothing on {words.days(c.quiet_days)}."
+        for c in coverage.collectors
+        if c.reported and c.quiet_days
+    ]
+    parts += [
+        f"{collector_name(c)} heard nothing from {words.listed([words.shown(d) for d in c.gone])}, which sent before."
+        for c in coverage.collectors
+        if c.reported and c.gone
+    ]
     if lost:
         parts.append(
             f"{words.capital(words.count(lost, 'line'))} {'was' if lost == 1 else 'were'} lost because a "
@@ -187,11 +208,12 @@ def _missing(coverage: Coverage, lost: int) -> str:
     return " ".join(parts)
 
 
-def _collectors_table(coverage: Coverage) -> Table:
+def _collectors_table(coverage: Coverage, days: int) -> Table:
     return Table(
         "What each collector sent",
         (
             Column("Collector", 2.4),
+            number_column("Days", 0.8),
             number_column("Devices", 0.8),
             number_column("Lines received", 1.2),
             number_column("Kept as suspicious", 1.3),
@@ -202,6 +224,7 @@ def _collectors_table(coverage: Coverage) -> Table:
         tuple(
             (
                 words.shown(f"{c.site}: {c.name}"),
+                f"{len(c.days)} of {days}",
                 words.number(c.devices),
                 words.number(c.ledger.received),
                 words.number(c.ledger.outcomes[Outcome.KEPT]),
@@ -211,11 +234,12 @@ def _collectors_table(coverage: Coverage) -> Table:
             )
             for c in coverage.collectors
         ),
+        "A day counts when lines were received on it, or when events that happened on it were received later.",
     )
 
 
 def _closing(report: MemberReport) -> Part:
-    part = about(report.service, report.contact, limits=_limits(report))
+    part = about(report.service, help_lines=member_help(report.contact), limits=_limits(report))
     least = words.small(report.minimum_members)
     if report.network:
         blocks: tuple[Block, ...] = (
@@ -238,8 +262,7 @@ def _limits(report: MemberReport) -> tuple[str, ...]:
         return ()
     return (
         (
-            "The parts of your network whose collector did not send, or whose lines were lost or not "
-            "understood "
-            "(see the first page)."
+            "The parts of your network, and the days, of which no collector sent anything, and lines that were lost or not "
+            "understood (see the first page)."
         ),
     )

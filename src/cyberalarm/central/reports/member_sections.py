@@ -43,7 +43,7 @@ def technical_part(report: MemberReport) -> Part:
         _targets(report),
         kinds_section(report.kinds),
         _devices_said(report),
-        Section("change", "Change since last time", _change(report)),
+        *_change(report),
     )
     return Part(
         "For whoever looks after your network",
@@ -57,11 +57,7 @@ def _sources(report: MemberReport) -> tuple[Block, ...]:
     if not report.sources:
         return (Paragraph("No event named an outside address."),)
     return (
-        Paragraph(
-            "“May be forged” marks addresses that only spoke and never answered: treat them as a hint. Block "
-            "them at your firewall "
-            "if you like, but do not accuse anybody."
-        ),
+        Paragraph(f"“May be forged”: {words.MAY_BE_FORGED}"),
         sources_table(report.sources, report.totals.sources),
     )
 
@@ -200,7 +196,7 @@ def _devices_said(report: MemberReport) -> Section:
     if report.detections:
         blocks.append(detections_table(report.detections))
     for sensor, caption in (("antivirus", "What antivirus reported"), ("antispam", "What antispam reported")):
-        rows = [t for t in report.threats if t.sensor == sensor]
+        rows = sorted((t for t in report.threats if t.sensor == sensor), key=lambda t: words.is_test_file(t.threat))
         if not rows:
             continue
         domain = sensor == "antispam"
@@ -231,9 +227,9 @@ def _devices_said(report: MemberReport) -> Section:
     return Section("devices", "What your protective devices reported", tuple(blocks))
 
 
-def _change(report: MemberReport) -> tuple[Block, ...]:
+def _change(report: MemberReport) -> tuple[Section, ...]:
+    """Nothing where there is nothing to compare with, as the first page says."""
     if not report.previous_seen:
-        return (
-            Paragraph(f"Nothing reached us for {report.period.previous.words}, so there is nothing to compare with."),
-        )
-    return (change_table(report.totals, report.previous, report.period.noun),)
+        return ()
+    table = change_table(report.totals, report.previous, report.period.noun)
+    return (Section("change", "Change since last time", (table,)),)

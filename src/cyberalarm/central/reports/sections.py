@@ -130,7 +130,7 @@ def kind_words(kind: Kind) -> str:
     return words.CATEGORIES[kind.category]
 
 
-def origins_section(origins: Origins, places_known: bool) -> Section:
+def origins_section(origins: Origins, places_known: bool, *, own: str = "From your own network") -> Section:
     """Inside and outside the UK, and the countries behind it."""
     if not places_known:
         return Section(
@@ -145,7 +145,7 @@ def origins_section(origins: Origins, places_known: bool) -> Section:
         ("Country not known", origins.unplaced),
         ("An address that only exists inside a network", origins.private),
         ("No address was named, as with most antivirus reports", origins.no_address),
-        ("From your own network", origins.own),
+        (own, origins.own),
     ]
     split = Table(
         "Inside and outside the UK",

@@ -38,16 +38,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-def make_member_report(store: EventStore, member: Member, period: Period, made_at: datetime) -> Report:
-    """Make one member's report. For many use `make_member_reports`, which asks about the network once."""
-    centre = _centre(store)
-    return _make_member(centre, member, period, made_at, gather_network(centre, period))
-
-
 def make_member_reports(
     store: EventStore, members: Iterable[Member], period: Period, made_at: datetime
 ) -> Iterator[Report]:
-    """Make the reports of many members about the same period, one after the other as they are asked for."""
+    """Make members' reports about the same period, one after the other as they are asked for.
+
+    What they say of the network is asked once.
+    """
     centre = _centre(store)
     network = gather_network(centre, period)
     for member in members:

@@ -143,6 +143,7 @@ def trend_csv(report: TrendReport) -> bytes:
                 ("members_approved", report.members_approved),
                 ("members_with_collector", report.members_with_collector),
                 ("members_reporting", report.members_reporting),
+                ("sources_at_two_members_or_more", report.shared_sources),
                 *_totals(report),
             ]
         ),
@@ -307,6 +308,9 @@ def _collectors(coverage: Coverage) -> str:
             *map(str, OUTCOMES),
             "dropped_by_kernel",
             "last_seen",
+            "days",
+            "quiet_days",
+            "devices_gone",
         ),
         (
             (
@@ -319,6 +323,9 @@ def _collectors(coverage: Coverage) -> str:
                 *(c.ledger.outcomes[o] for o in OUTCOMES),
                 c.ledger.dropped_by_kernel,
                 _time(c.last_seen),
+                len(c.days),
+                " ".join(day.isoformat() for day in c.quiet_days),
+                words.shown(" ".join(c.gone)),
             )
             for c in coverage.collectors
         ),

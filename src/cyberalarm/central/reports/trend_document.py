@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cyberalarm.central.reports import words
-from cyberalarm.central.reports.about import about
+from cyberalarm.central.reports.about import about, police_help
 from cyberalarm.central.reports.document import (
     Block,
     Bullets,
@@ -22,6 +22,7 @@ from cyberalarm.central.reports.document import (
     Section,
     Table,
 )
+from cyberalarm.central.reports.figures import SEVERAL
 from cyberalarm.central.reports.listings import (
     change_table,
     detections_table,
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 KIND = "Threat trend report"
 PRINTED_FORCES = 50
 PRINTED_RISING = 12
-# A source at this many members is worth a word of its own.
-SEVERAL = 2
 
 
 def trend_document(report: TrendReport) -> Document:
@@ -72,7 +71,7 @@ def trend_document(report: TrendReport) -> Document:
             *(() if empty else (_analysis(report),)),
             about(
                 report.service,
-                report.contact,
+                help_lines=police_help(report.contact),
                 limits=(
                     (
                         "Members without a collector, and organisations that are not members: this is not a "
@@ -115,8 +114,8 @@ def _first_page(report: TrendReport) -> tuple[Section, ...]:
             KeyFigure(words.number(totals.tries.total), "suspicious events"),
             KeyFigure(words.number(totals.sources), "outside addresses they came from"),
             KeyFigure(
-                words.number(sum(1 for s in report.sources if s.members >= SEVERAL)),
-                "addresses listed here that were seen at two or more members",
+                words.number(report.shared_sources),
+                f"of them seen at {words.small(SEVERAL)} or more members",
             ),
             KeyFigure(
                 words.number(totals.let_in),
@@ -203,12 +202,12 @@ def _analysis(report: TrendReport) -> Part:
         ports_section(report.ports, report.totals.ports, members=True),
         _rising(report),
         Section("sources", "Sources, the most widely seen first", _sources(report)),
-        origins_section(report.origins, report.places_known),
+        origins_section(report.origins, report.places_known, own="From the members' own networks"),
         kinds_section(report.kinds),
         _detections(report),
         _findings(report),
         *((_forces(report),) if report.scope.level is not Level.FORCE else ()),
-        Section("change", "Change since last time", (_change(report),)),
+        *_change(report),
     )
     return Part(
         "The figures",
@@ -217,10 +216,12 @@ def _analysis(report: TrendReport) -> Part:
     )
 
 
-def _change(report: TrendReport) -> Block:
+def _change(report: TrendReport) -> tuple[Section, ...]:
+    """Nothing where there is nothing to compare with, as the first page says."""
     if not report.previous.tries.total:
-        return Paragraph(f"Nothing reached us for {report.period.previous.words}, so there is nothing to compare with.")
-    return change_table(report.totals, report.previous, report.period.noun)
+        return ()
+    table = change_table(report.totals, report.previous, report.period.noun)
+    return (Section("change", "Change since last time", (table,)),)
 
 
 def _rising(report: TrendReport) -> Section:
@@ -239,11 +240,7 @@ def _sources(report: TrendReport) -> tuple[Block, ...]:
     if not report.sources:
         return (Paragraph("No event named an outside address."),)
     return (
-        Paragraph(
-            "“May be forged” marks addresses that only spoke and never answered. They belong on no blocklist "
-            "and in no accusation without "
-            "more evidence."
-        ),
+        Paragraph(f"“May be forged”: {words.MAY_BE_FORGED}"),
         sources_table(report.sources, report.totals.sources, members=True),
     )
 

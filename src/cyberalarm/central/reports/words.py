@@ -12,6 +12,7 @@ from cyberalarm.central.reports.period import LONDON
 from cyberalarm.core.ports import PROTOCOLS, known_ports, port_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date, datetime
 
     from cyberalarm.central.reports.figures import PortKey
@@ -26,7 +27,7 @@ CATEGORIES: dict[str, str] = {
     "exploit": "Trying a known weakness",
     "web_attack": "Misuse of a website",
     "malware": "Harmful software",
-    "command_and_control": "A device of yours calling a control server",
+    "command_and_control": "A device inside calling a control server",
     "denial": "Flooding",
     "spam": "Unwanted mail",
     "phishing": "Mail made to deceive",
@@ -36,7 +37,18 @@ CATEGORIES: dict[str, str] = {
 
 SEVERITIES: tuple[str, ...] = ("Not said", "Low", "Medium", "High", "Critical")
 
+# Said wherever an address may be forged, in these words alone.
+MAY_BE_FORGED = (
+    "Only the source spoke, so its address could be somebody else's: do not accuse anybody or block it on this alone."
+)
+
+# Part of what nearly every product calls the harmless EICAR file, which only tries out whether antivirus notices. The detection
+# rule malware-test-file knows it by the same.
+TEST_FILE = "eicar"
+
 _TCP = 6
+# From three days in a row on, only the first and the last are named; more runs than this are not.
+_RUN, _MOST_RUNS = 3, 4
 _SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -59,14 +71,6 @@ def _shown(character: str) -> str:
 def number(value: int) -> str:
     """Digits with thousands marked."""
     return f"{value:,}"
-
-
-def rough(value: int) -> str:
-    """A large number as people say it; a small one exactly."""
-    for size, name in ((10**9, "billion"), (10**6, "million")):
-        if value >= size:
-            return f"{value / size:,.1f} {name}"
-    return number(value)
 
 
 def count(value: int, one: str, many: str = "") -> str:
@@ -163,6 +167,32 @@ def day(value: date) -> str:
 
 def day_short(value: date) -> str:
     return f"{value:%a}\N{NO-BREAK SPACE}{value.day}"
+
+
+def days(values: Sequence[date]) -> str:
+    """Days in order, with whole runs as such: "Mon 9 to Wed 11 Nov and Fri 13 Nov"."""
+    runs: list[list[date]] = []
+    for value in values:
+        if runs and (value - runs[-1][-1]).days == 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    said: list[str] = []
+    for run in runs[:_MOST_RUNS]:
+        said += [day(d) for d in run] if len(run) < _RUN else [f"{day(run[0])} to {day(run[-1])}"]
+    if len(runs) > _MOST_RUNS:
+        said.append("other days")
+    return listed(said)
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Parts of a sentence: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
+
+
+def is_test_file(threat: str) -> bool:
+    """Is this what a product calls the harmless test file?"""
+    return TEST_FILE in threat.lower()
 
 
 def moment(value: datetime) -> str:

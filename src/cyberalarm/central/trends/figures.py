@@ -35,7 +35,6 @@ class DayFigure:
     allowed: int
     blocked: int
     detected: int
-    sources: int
     members: int
 
 
@@ -54,7 +53,9 @@ class PlaceFigure:
 
 @dataclass(frozen=True, slots=True)
 class PortFigure:
-    port: int
+    """A port as tried: none for protocols without ports."""
+
+    port: int | None
     protocol: int
     total: int
     allowed: int
@@ -92,7 +93,6 @@ class SourceFigure:
 
 @dataclass(frozen=True, slots=True)
 class SignatureFigure:
-    sensor: str
     signature: str
     category: str
     severity: int

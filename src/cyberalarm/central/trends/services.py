@@ -89,7 +89,7 @@ def rising_ports(
     """Ports that rose on a day touched by the span, the last day's first, then by how far they rose."""
     first, last = _day(span.start), _day(span.end - timedelta(microseconds=1))
     start, end = _midnight(first - timedelta(days=HISTORY_DAYS)), _midnight(last + timedelta(days=1))
-    seen = [row.day("day") for row in store.query("series_by_day", scope, start=start, end=end)]
+    seen = [row.day("day") for row in store.query("totals_by_day", scope, start=start, end=end)]
     rows = store.query("port_sources_by_day", scope, start=start, end=end, least_sources=max(1, least_sources))
     found: list[RisingPort] = []
     for row in rows:
@@ -129,8 +129,8 @@ def _shown(totals: Totals, minimum: int) -> Totals | None:
 
 
 def _days(store: EventStore, scope: Scope, span: Span) -> list[DayFigure]:
-    names = ("total", "allowed", "blocked", "detected", "sources", "members")
-    rows = store.query("series_by_day", scope, start=span.start, end=span.end)
+    names = ("total", "allowed", "blocked", "detected", "members")
+    rows = store.query("totals_by_day", scope, start=span.start, end=span.end)
     return [DayFigure(row.day("day"), *(row.number(name) for name in names)) for row in rows]
 
 
@@ -167,13 +167,16 @@ def _forces(
 
 
 def _port(row: Row) -> PortFigure:
-    names = ("dst_port", "protocol", "total", "allowed", "blocked", "sources", "members")
-    return PortFigure(*(row.number(name) for name in names))
+    port = row["dst_port"]
+    names = ("protocol", "total", "allowed", "blocked", "sources", "members")
+    return PortFigure(port if isinstance(port, int) else None, *(row.number(name) for name in names))
 
 
 def _shared_sources(store: EventStore, scope: Scope, span: Span, least: int, rows: int) -> tuple[SourceFigure, ...]:
     """Sources that at least so many members saw; one member's own are for its own report."""
-    found = store.query("sources_by_members", scope, start=span.start, end=span.end, least_members=least, limit=rows)
+    found = store.query(
+        "top_sources", scope, start=span.start, end=span.end, least_members=least, widest_first=1, limit=rows
+    )
     return tuple(_source(row) for row in found)
 
 
@@ -192,10 +195,9 @@ def _source(row: Row) -> SourceFigure:
 
 def _signature(row: Row) -> SignatureFigure:
     return SignatureFigure(
-        sensor=row.text("sensor"),
-        signature=row.text("signature"),
+        signature=row.text("signature") or row.text("signature_id"),
         category=row.text("category"),
-        severity=row.number("severity"),
+        severity=row.number("top_severity"),
         total=row.number("total"),
         sources=row.number("sources"),
         members=row.number("members"),

@@ -15,11 +15,11 @@ from
         dst_port,
         protocol,
         toDate(time, 'Europe/London') as day,
-        uniqExact(src_ip) as day_sources,
+        uniqExactIf(src_ip, src_ip != toIPv6('::')) as day_sources,
         uniqExact(member) as day_members,
         sum(count) as day_total
     from events where {scope} and time >= {start:DateTime64(3, 'UTC')} and time < {end:DateTime64(3, 'UTC')}
-        and direction in ('inbound', 'unknown') and dst_port is not null
+        and direction in ('inbound', 'unknown') and sensor in ('firewall', 'ids') and dst_port is not null
     group by dst_port, protocol, day
 )
 group by dst_port, protocol

@@ -1,9 +1,9 @@
--- The CVE numbers that detections named, most often first.
+-- The CVE numbers that devices named, most often first. Period: [start, end).
 -- returns: cve_id, total, sources, members, first, last_seen
 select
     arrayJoin(cve) as cve_id,
     sum(count) as total,
-    uniqExactIf(src_ip, src_ip != toIPv6('::')) as sources,
+    uniqExactIf(src_ip, direction in ('inbound', 'unknown') and src_ip != toIPv6('::')) as sources,
     uniqExact(member) as members,
     min(time) as first,
     max(last) as last_seen

@@ -1,5 +1,5 @@
--- The ports that were tried from outside, busiest first.
--- returns: dst_port, protocol, total, allowed, blocked, detected, sources, members
+-- The ports tried from outside, busiest first; protocols without ports have none. Period: [start, end).
+-- returns: dst_port, protocol, total, allowed, blocked, detected, unknown, sources, members
 select
     dst_port,
     protocol,
@@ -7,10 +7,11 @@ select
     sumIf(count, action = 'allowed') as allowed,
     sumIf(count, action = 'blocked') as blocked,
     sumIf(count, action = 'detected') as detected,
-    uniqExact(src_ip) as sources,
+    sumIf(count, action = 'unknown') as unknown,
+    uniqExactIf(src_ip, src_ip != toIPv6('::')) as sources,
     uniqExact(member) as members
 from events where {scope} and time >= {start:DateTime64(3, 'UTC')} and time < {end:DateTime64(3, 'UTC')}
-    and direction in ('inbound', 'unknown') and dst_port is not null
+    and direction in ('inbound', 'unknown') and sensor in ('firewall', 'ids')
 group by dst_port, protocol
 order by total desc, dst_port, protocol
 limit {limit:UInt32}

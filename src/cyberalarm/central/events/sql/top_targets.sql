@@ -1,18 +1,16 @@
--- The members' own addresses that suspicious activity was aimed at, busiest first.
--- returns: member, dst_ip, total, allowed, blocked, detected, sources, ports, first, last_seen
+-- The members' own addresses that were tried from outside, busiest first. Period: [start, end).
+-- returns: dst_ip, total, allowed, blocked, detected, unknown, sources, ports
 select
-    member,
     dst_ip,
     sum(count) as total,
     sumIf(count, action = 'allowed') as allowed,
     sumIf(count, action = 'blocked') as blocked,
     sumIf(count, action = 'detected') as detected,
-    uniqExact(src_ip) as sources,
-    uniqExactIf((dst_port, protocol), dst_port is not null) as ports,
-    min(time) as first,
-    max(last) as last_seen
+    sumIf(count, action = 'unknown') as unknown,
+    uniqExactIf(src_ip, src_ip != toIPv6('::')) as sources,
+    uniqExactIf((dst_port, protocol), dst_port is not null) as ports
 from events where {scope} and time >= {start:DateTime64(3, 'UTC')} and time < {end:DateTime64(3, 'UTC')}
-    and direction in ('inbound', 'unknown') and dst_ip != toIPv6('::')
-group by member, dst_ip
-order by total desc, member, dst_ip
+    and direction in ('inbound', 'unknown') and sensor in ('firewall', 'ids') and dst_ip != toIPv6('::')
+group by dst_ip
+order by total desc, dst_ip
 limit {limit:UInt32}

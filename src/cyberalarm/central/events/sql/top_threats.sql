@@ -1,4 +1,4 @@
--- Malware names and spam verdicts, most often first.
+-- The names that antivirus and antispam gave, most often first. Period: [start, end).
 -- returns: sensor, threat, total, blocked, members, first, last_seen
 select
     sensor,
@@ -8,7 +8,8 @@ select
     uniqExact(member) as members,
     min(time) as first,
     max(last) as last_seen
-from events where {scope} and time >= {start:DateTime64(3, 'UTC')} and time < {end:DateTime64(3, 'UTC')} and threat != ''
+from events where {scope} and time >= {start:DateTime64(3, 'UTC')} and time < {end:DateTime64(3, 'UTC')}
+    and sensor in ('antivirus', 'antispam') and threat != ''
 group by sensor, threat
 order by total desc, sensor, threat
 limit {limit:UInt32}

@@ -1,6 +1,13 @@
--- Suspicious activity per day (of UK time), by what kind of device spoke and what it did. Period: [start, end).
--- returns: day, sensor, action, total
-select toDate(time, 'Europe/London') as day, sensor, action, sum(count) as total
+-- One row per day (of UK time) that saw anything: events by action, and at how many members. Period: [start, end).
+-- returns: day, total, allowed, blocked, detected, unknown, members
+select
+    toDate(time, 'Europe/London') as day,
+    sum(count) as total,
+    sumIf(count, action = 'allowed') as allowed,
+    sumIf(count, action = 'blocked') as blocked,
+    sumIf(count, action = 'detected') as detected,
+    sumIf(count, action = 'unknown') as unknown,
+    uniqExact(member) as members
 from events where {scope} and time >= {start:DateTime64(3, 'UTC')} and time < {end:DateTime64(3, 'UTC')}
-group by day, sensor, action
-order by day, sensor, action
+group by day
+order by day

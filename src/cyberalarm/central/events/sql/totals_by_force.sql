@@ -1,5 +1,5 @@
--- Suspicious activity per force: how much, at how many members, from how many sources.
--- returns: region, force, total, allowed, blocked, detected, members, sources
+-- Events per force by action, at how many members, from how many sources. Period: [start, end).
+-- returns: region, force, total, allowed, blocked, detected, unknown, members, sources
 select
     region,
     force,
@@ -7,8 +7,9 @@ select
     sumIf(count, action = 'allowed') as allowed,
     sumIf(count, action = 'blocked') as blocked,
     sumIf(count, action = 'detected') as detected,
+    sumIf(count, action = 'unknown') as unknown,
     uniqExact(member) as members,
-    uniqExactIf(src_ip, direction != 'outbound' and src_ip != toIPv6('::')) as sources
+    uniqExactIf(src_ip, direction in ('inbound', 'unknown') and src_ip != toIPv6('::')) as sources
 from events where {scope} and time >= {start:DateTime64(3, 'UTC')} and time < {end:DateTime64(3, 'UTC')}
 group by region, force
-order by region, force
+order by total desc, region, force

@@ -1,6 +1,6 @@
 -- What a rule's episodes consist of: exact figures over the matching events of each group between two moments.
 -- returns: episode, tries, distinct_values, members, forces, blocked, allowed, detected, established, bytes_in, first, last_seen
--- returns: source_count, target_count, port_count, sources, targets, ports, signatures, cves, threats, products, by_source, by_target, by_port
+-- returns: source_count, target_count, port_count, sources, targets, ports, signatures, cves, threats, products, devices, by_source, by_target, by_port
 with wanted as
 (
     select
@@ -32,7 +32,9 @@ select
     arraySlice(arraySort(groupUniqArrayIf(name, name != '')), 1, {examples:UInt8}) as signatures,
     arraySlice(arraySort(groupUniqArrayArray(cve_numbers)), 1, {examples:UInt8}) as cves,
     arraySlice(arraySort(groupUniqArrayIf(verdict, verdict != '')), 1, {examples:UInt8}) as threats,
-    arraySlice(arraySort(groupUniqArray(by_product)), 1, {examples:UInt8}) as products,
+    arrayMap(p -> p.1, reporters) as products,
+    arrayMap(p -> p.2, reporters) as devices,
+    arraySlice(arraySort(groupUniqArray((by_product, by_device))), 1, {examples:UInt8}) as reporters,
     sumMapIf([source], [toUInt64(lines)], source != toIPv6('::')) as by_source,
     sumMapIf([target], [toUInt64(lines)], target != toIPv6('::')) as by_target,
     sumMapIf([assumeNotNull(port)], [toUInt64(lines)], port is not null) as by_port
@@ -45,7 +47,7 @@ from
         @distinct@ as distinct_value,
         count as lines, time as of_time, last as of_last, member as of_member, force as of_force, action as of_action,
         evidence as of_evidence, bytes_in as of_bytes, src_ip as source, dst_ip as target, dst_port as port,
-        signature as name, cve as cve_numbers, threat as verdict, product as by_product
+        signature as name, cve as cve_numbers, threat as verdict, product as by_product, device as by_device
     from events where {scope} and time >= {start:DateTime64(3, 'UTC')} and time < {end:DateTime64(3, 'UTC')}
         @conditions@
 )

@@ -1,9 +1,0 @@
--- Every outside address with its number of events, most first, up to most rows; for placing them in countries.
--- Period: [start, end).
--- returns: src_ip, tries
-select src_ip, sum(count) as tries
-from events where {scope} and time >= {start:DateTime64(3, 'UTC')} and time < {end:DateTime64(3, 'UTC')}
-    and direction in ('inbound', 'unknown') and src_ip != toIPv6('::')
-group by src_ip
-order by tries desc, src_ip
-limit {most:UInt32}
