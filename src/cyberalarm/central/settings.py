@@ -135,6 +135,13 @@ ACCOUNT_RATE_LIMITS = {
     "signup": "10/h/ip",
     "reset_password": "10/m/ip,3/h/key",
 }
+# The counters behind these limits. With few entries a visitor could push a locked account's counter out of memory.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 200_000},
+    }
+}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = CONFIG.service_name
 # One step of 30 seconds either way, for clocks that are a little off (RFC 6238, 5.2).
