@@ -14,7 +14,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cyberalarm.cli.printing import Output, byte_progress, log_to_stderr, print_json, print_jsonl, result_console
+from cyberalarm.cli.printing import (
+    ExitCode,
+    Output,
+    byte_progress,
+    log_to_stderr,
+    print_document,
+    print_rows,
+    result_console,
+)
 from cyberalarm.collector import config as configuration
 from cyberalarm.core.outcome import Ledger
 
@@ -56,12 +64,15 @@ def run(
 def enrol(
     token: Annotated[str, typer.Argument(help="The registration token; - reads it from standard input.")],
     config: ConfigOption = None,
+    set_aside: Annotated[
+        bool, typer.Option("--set-aside", help="Keep bundles that wait in a folder of their own, and do not send them.")
+    ] = False,
 ) -> None:
     """Enrol this collector with the registration token from the member page."""
     from cyberalarm.collector.enrol import enrol as enrol_collector
 
     text = sys.stdin.read() if token == "-" else token  # noqa: S105 - "-" means standard input
-    identity = enrol_collector(_load(config), text)
+    identity = enrol_collector(_load(config), text, aside=set_aside)
     result_console().print(f"Enrolled as {identity.collector} at {identity.centre}.")
 
 
@@ -72,19 +83,21 @@ def replay(
     device: Annotated[str | None, typer.Option(help="Count all files as one device of this name.")] = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Send old log files as if their lines had just arrived; their own times are kept. Exit code 3 when bundles still wait."""
+    """Send old log files as if their lines had just arrived; their own times are kept. Exit code 4 when bundles still wait."""
     from cyberalarm.collector.replay import replay as replay_files
 
     with byte_progress() as progress:
         task = progress.add_task("Replaying", total=sum(path.stat().st_size for path in files))
         done = replay_files(_load(config), files, on_progress=lambda n: progress.advance(task, n), device=device)
-    if output is Output.HUMAN:
+    ledgers = {name: ledger.to_json() for name, ledger in done.devices.items()}
+    document = {"devices": ledgers, "bundles": done.bundles, "unsent": done.unsent, "trouble": done.trouble}
+
+    def show() -> None:
         _print_ledgers(done.devices)
-        result_console().print(f"{done.bundles} bundles, {done.unsent} still to be sent. {done.trouble}")
-    else:
-        ledgers = {name: ledger.to_json() for name, ledger in done.devices.items()}
-        print_json({"devices": ledgers, "bundles": done.bundles, "unsent": done.unsent, "trouble": done.trouble})
-    raise typer.Exit(3 if done.unsent else 0)
+        result_console().print(f"{done.bundles} bundles, {done.unsent} still to be sent. {done.trouble}".rstrip())
+
+    print_document(output, document, show)
+    raise typer.Exit(ExitCode.INCOMPLETE if done.unsent else ExitCode.DONE)
 
 
 def _print_ledgers(devices: dict[str, Ledger]) -> None:
@@ -95,40 +108,48 @@ def _print_ledgers(devices: dict[str, Ledger]) -> None:
 
 
 @app.command()
-def explain(line: str, config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> None:
+def explain(
+    line: Annotated[str, typer.Argument(help="One line as the device sent it.")],
+    config: ConfigOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
     """Say what would become of a line, and by which rule. Nothing is sent."""
     from cyberalarm.collector.explain import explain as explain_line
 
     told = explain_line(_load(config), line.encode("utf-8", "surrogateescape"))
-    if output is not Output.HUMAN:
-        print_json(asdict(told))
-        return
-    console = result_console()
-    console.print(f"Outcome: {told.outcome}. {told.words}")
-    console.print(f"Product: {told.product or 'not recognised'}")
-    if told.rule:
-        console.print(f"Rule:    {told.rule}")
-    if told.sent:
-        console.print("This, and nothing else, would leave your network:")
-        for name, value in told.sent.items():
-            console.print(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
+
+    def show() -> None:
+        console = result_console()
+        console.print(f"Outcome: {told.outcome}. {told.words}")
+        console.print(f"Product: {told.product or 'not recognised'}")
+        if told.rule:
+            console.print(f"Rule:    {told.rule}")
+        if told.sent:
+            console.print("This, and nothing else, would leave your network:")
+            for name, value in told.sent.items():
+                console.print(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
+
+    print_document(output, asdict(told), show)
 
 
 @app.command()
 def doctor(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> None:
-    """Check each link of the chain and say what to do. Exit code 0 all good, 3 something needs attention, 1 something is broken."""
+    """Check each link of the chain and say what to do.
+
+    Exit code 0 when all is good, 4 when something needs attention, 1 when something is broken.
+    """
     from cyberalarm.collector.doctor import Verdict, examine, worst
 
     checks = examine(_load(config))
-    if output is Output.HUMAN:
+
+    def show() -> None:
         console = result_console()
         signs = {Verdict.GOOD: "good     ", Verdict.ATTENTION: "attention", Verdict.BAD: "BAD      "}
         for check in checks:
             console.print(f"{signs[check.verdict]}  {check.link}: {check.found}")
             if check.next_step:
                 console.print(f"           → {check.next_step}")
-    elif output is Output.JSON:
-        print_json([asdict(check) for check in checks])
-    else:
-        print_jsonl([asdict(check) for check in checks])
-    raise typer.Exit({Verdict.GOOD: 0, Verdict.ATTENTION: 3, Verdict.BAD: 1}[worst(checks)])
+
+    print_rows(output, [asdict(check) for check in checks], show)
+    ends = {Verdict.GOOD: ExitCode.DONE, Verdict.ATTENTION: ExitCode.INCOMPLETE, Verdict.BAD: ExitCode.FAILED}
+    raise typer.Exit(ends[worst(checks)])

@@ -10,12 +10,12 @@ import json
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 from urllib3.exceptions import HTTPError
-from urllib3.util import Timeout
+from urllib3.util import Timeout, make_headers
 
 from cyberalarm import __version__
 from cyberalarm.collector.errors import CentreRefusedError, CentreUnreachableError
@@ -32,12 +32,14 @@ _LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT}
 
 
 class Centre:
-    """Connections to one centre."""
+    """Connections to one centre; of one thread at a time."""
 
     def __init__(self, url: str, pin: str, proxy: str = "") -> None:
         self._url = url.rstrip("/")
-        self.proxy = proxy or _environment_proxy(url)
-        pool = partial(_pool, self.proxy, {"User-Agent": f"CyberAlarm-Collector/{__version__}"})
+        through = proxy or _environment_proxy(url)
+        # For people: without the proxy's user name and password.
+        self.proxy = urlsplit(through)._replace(netloc=urlsplit(through).netloc.rpartition("@")[2]).geturl()
+        pool = partial(_pool, through, {"User-Agent": f"CyberAlarm-Collector/{__version__}"})
         self._pool = pool(assert_fingerprint=pin, cert_reqs="CERT_NONE") if pin else pool()
 
     def enrol(self, request: bytes) -> bytes:
@@ -52,6 +54,14 @@ class Centre:
         """Ask for the status with a signed request; gives the status document."""
         return self._send("GET", STATUS_PATH, None, headers)
 
+    def rest(self) -> None:
+        """Close connections that are not in use. Nobody answers on an idle one, and the centre would wait for that."""
+        pools = self._pool.pools
+        for pool in [pools.get(key) for key in pools.keys()]:  # noqa: SIM118 - it has keys, but cannot be iterated
+            if pool is not None:
+                pool.close()
+        self._pool.clear()
+
     def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
         merged = {**self._pool.headers, **headers}
         try:
@@ -60,6 +70,8 @@ class Centre:
             )
             try:
                 content = answer.read(_MOST_ANSWER)
+                if answer.length_remaining:
+                    answer.close()  # more than any answer of ours: do not use this connection again
             finally:
                 answer.release_conn()
         except HTTPError as error:
@@ -67,7 +79,7 @@ class Centre:
                 f"The centre cannot be reached: {_plain(error)}.",
                 next_step="The bundles are kept and sent when it can be. `cyberalarm collector doctor` tells more.",
             ) from error
-        if answer.status == HTTPStatus.OK:
+        if answer.status == HTTPStatus.OK and not _is_page(answer, content):
             return content
         raise _problem(answer, content)
 
@@ -76,7 +88,7 @@ def _pool(
     proxy: str, headers: dict[str, str], assert_fingerprint: str | None = None, cert_reqs: str = "CERT_REQUIRED"
 ) -> urllib3.PoolManager:
     """Connections that trust a pinned certificate, or public ones."""
-    make = partial(urllib3.ProxyManager, proxy) if proxy else urllib3.PoolManager
+    make = partial(urllib3.ProxyManager, proxy, proxy_headers=_proxy_headers(proxy)) if proxy else urllib3.PoolManager
     return make(
         headers=headers,
         timeout=_TIMEOUT,
@@ -84,6 +96,14 @@ def _pool(
         assert_fingerprint=assert_fingerprint,
         cert_reqs=cert_reqs,
     )
+
+
+def _proxy_headers(proxy: str) -> dict[str, str]:
+    """RFC 7617's header when the proxy's address holds a user name and password."""
+    parts = urlsplit(proxy)
+    if parts.username is None:
+        return {}
+    return make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
 
 
 def _environment_proxy(url: str) -> str:
@@ -104,6 +124,11 @@ def _plain(error: HTTPError) -> str:
     return text.partition(">: ")[2] or text
 
 
+def _is_page(answer: BaseHTTPResponse, content: bytes) -> bool:
+    """Is this a page for people, such as a network's own sign-in page? Our API never answers with one."""
+    return "html" in answer.headers.get("Content-Type", "").lower() or content.lstrip()[:1] == b"<"
+
+
 def _problem(answer: BaseHTTPResponse, content: bytes) -> Exception:
     try:
         problem = json.loads(content)
@@ -115,6 +140,9 @@ def _problem(answer: BaseHTTPResponse, content: bytes) -> Exception:
         return CentreUnreachableError(detail, wait=float(wait) if wait.isdigit() else None)
     if code.startswith("http-"):
         # Not our centre's own words: a captive portal or a proxy in between. It may go away.
-        return CentreUnreachableError(f"{detail} Something between here and the centre may be answering for it.")
+        return CentreUnreachableError(
+            f"Something between here and the centre answers in its place (HTTP status {answer.status}).",
+            next_step="A sign-in page of the network, or a proxy or filter? Let this machine reach the centre directly.",
+        )
     expected = problem.get("expected")
     return CentreRefusedError(code, detail, expected=expected if isinstance(expected, int) else None)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 from datetime import datetime
 from ipaddress import ip_network
@@ -77,7 +78,11 @@ class CollectorConfig(_Section):
     @property
     def utc_offset_s(self) -> int:
         """Seconds east of UTC, now, in the devices' time zone."""
-        offset = datetime.now(ZoneInfo(self.time_zone)).utcoffset()
+        return self.utc_offset_at(time.time())
+
+    def utc_offset_at(self, when: float) -> int:
+        """Seconds east of UTC in the devices' time zone at a time (seconds since 1970), which tells summer from winter."""
+        offset = datetime.fromtimestamp(when, ZoneInfo(self.time_zone)).utcoffset()
         return int(offset.total_seconds()) if offset else 0
 
 

@@ -1,4 +1,8 @@
-"""Devices by a short stable id that tells neither name nor address to anybody outside."""
+"""Devices by a short stable id that tells neither name nor address to anybody outside.
+
+The number of devices is bounded: the sender's address of a datagram is easily forged, and must not be able to fill the memory. What
+comes beyond the bound shares one id.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,10 @@ _SALT = "devices.salt"
 # No vowels and no look-alikes: read out on the telephone, and never a word.
 _ALPHABET = "23456789bcdfghjkmnpqrstvwxz"
 _LENGTH = 6
+_SALT_BYTES = 32
+# Half of what one bundle may name (envelope.payload.MAX_DEVICES); a member has a handful.
+MOST_DEVICES = 2_000
+OTHERS = "all other senders"
 
 
 class DeviceNames:
@@ -23,14 +31,21 @@ class DeviceNames:
 
     def __init__(self, folder: Path) -> None:
         path = folder / _SALT
-        if not path.exists():
+        if not path.exists() or path.stat().st_size != _SALT_BYTES:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_durably(path, secrets.token_bytes(32))
+            write_durably(path, secrets.token_bytes(_SALT_BYTES))
         self._salt = path.read_bytes()
         self._known: dict[str, str] = {}
 
+    def source(self, source: str) -> str:
+        """The source under which this one is counted: itself, or OTHERS beyond the bound."""
+        if source in self._known or len(self._known) < MOST_DEVICES:
+            return source
+        return OTHERS
+
     def name(self, source: str) -> str:
         """The id of what sends from `source` (an address, or a file's name): `d-` and six characters."""
+        source = self.source(source)
         found = self._known.get(source)
         if found is None:
             number = int.from_bytes(hmac.digest(self._salt, source.encode("utf-8", "replace"), hashlib.sha256)[:8])
@@ -41,7 +56,3 @@ class DeviceNames:
             found = "d-" + "".join(letters)
             self._known[source] = found
         return found
-
-    def known(self) -> dict[str, str]:
-        """Source by id, of all that were seen in this run. For the member's own eyes."""
-        return {device: source for source, device in self._known.items()}

@@ -14,9 +14,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cyberalarm.collector import identity as identities
+from cyberalarm.collector import state as notes
 from cyberalarm.collector.centre import STATUS_PATH, Centre
-from cyberalarm.collector.receive.udp import split_endpoint
-from cyberalarm.collector.service import read_state
+from cyberalarm.collector.files import is_held
+from cyberalarm.collector.pipeline import CLOCK_FLOOR_S
+from cyberalarm.collector.receive.endpoint import bound
 from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.core.outcome import Ledger, Outcome
 from cyberalarm.envelope.documents import Status
@@ -24,11 +26,13 @@ from cyberalarm.envelope.requests import sign_request
 
 if TYPE_CHECKING:
     from cyberalarm.collector.config import CollectorConfig
+    from cyberalarm.collector.state import DeviceNote, State
 
 _STALE_STATE = 30.0
 _CLOCK_BOUND_MS = 60_000
 _SILENT = 15 * 60.0
 _LEAST_FREE = 512 * 1024 * 1024
+_NEARLY_FULL = 0.8
 
 
 class Verdict(StrEnum):
@@ -49,27 +53,14 @@ class Check:
 
 def examine(config: CollectorConfig) -> list[Check]:
     """All checks, in the order in which a line travels."""
-    state = read_state(config.data)
-    written = state.get("written") if state else None
-    running = isinstance(written, int | float) and time.time() - written < _STALE_STATE
-    checks = [_enrolled(config), _disk(config)]
-    if running and state is not None:
-        checks.append(Check("Program", Verdict.GOOD, "The collector is running."))
-        checks += _devices(state)
-        checks += _spool(state)
-    else:
-        checks.append(
-            Check("Program", Verdict.BAD, "The collector is not running.", "Start it: cyberalarm collector run")
-        )
-        checks += [_port_free(endpoint, socket.SOCK_DGRAM) for endpoint in config.listen.udp]
-        checks += [_port_free(endpoint, socket.SOCK_STREAM) for endpoint in config.listen.tcp]
-    checks.append(_centre(config))
-    return checks
+    checks = [_enrolled(config), _disk(config), *_program(config), _centre(config)]
+    return [check for check in checks if check is not None]
 
 
 def _enrolled(config: CollectorConfig) -> Check:
     try:
         identity = identities.load(config.data)
+        identities.signing_key(config.data)
     except CyberAlarmError as error:
         return Check("Enrolment", Verdict.BAD, error.what, error.next_step)
     return Check("Enrolment", Verdict.GOOD, f"Enrolled as {identity.collector} at {identity.centre}.")
@@ -86,31 +77,51 @@ def _disk(config: CollectorConfig) -> Check:
     return Check("Disk", Verdict.GOOD, words)
 
 
+def _program(config: CollectorConfig) -> list[Check]:
+    if not is_held(config.data):
+        stopped = Check("Program", Verdict.BAD, "The collector is not running.", "Start it: cyberalarm collector run")
+        udp = [_port_free(endpoint, socket.SOCK_DGRAM) for endpoint in config.listen.udp]
+        return [stopped, *udp, *(_port_free(endpoint, socket.SOCK_STREAM) for endpoint in config.listen.tcp)]
+    state = notes.read(config.data)
+    age = time.time() - state.written if state else _STALE_STATE
+    if state is None or age >= _STALE_STATE:
+        return [
+            Check(
+                "Program",
+                Verdict.ATTENTION,
+                "A collector process is there, but has not said how it is for a while.",
+                "It is just starting, or replaying files. If this stays so, start it again.",
+            )
+        ]
+    checks = [Check("Program", Verdict.GOOD, "The collector is running.")]
+    if state.clock_unset:
+        checks.append(_clock_unset())
+    return [*checks, *_devices(state), *_connections(state), _sending(state)]
+
+
 def _port_free(endpoint: str, kind: socket.SocketKind) -> Check:
     name = f"Port {endpoint} ({'UDP' if kind == socket.SOCK_DGRAM else 'TCP'})"
-    host, port = split_endpoint(endpoint)
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as probe:
-        if kind == socket.SOCK_STREAM:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except PermissionError:
-            return Check(
-                name,
-                Verdict.BAD,
-                "Ports below 1024 need a right that this user does not have.",
-                "Run the collector by its systemd unit, or choose a port such as 5514.",
-            )
-        except OSError as error:
-            return Check(
-                name, Verdict.BAD, f"Cannot be used: {error.strerror}.", "See which program holds it: ss -lnptu"
-            )
+    try:
+        bound(endpoint, kind).close()
+    except PermissionError:
+        words = "Ports below 1024 need a right that this user does not have."
+        return Check(name, Verdict.BAD, words, "Run the collector by its systemd unit, or choose a port such as 5514.")
+    except OSError as error:
+        return Check(name, Verdict.BAD, f"Cannot be used: {error.strerror}.", "See which program holds it: ss -lnptu")
     return Check(name, Verdict.GOOD, "Free.")
 
 
-def _devices(state: dict[str, object]) -> list[Check]:
-    devices = state.get("devices")
-    if not isinstance(devices, dict) or not devices:
+def _clock_unset() -> Check:
+    return Check(
+        "Clock",
+        Verdict.BAD,
+        "This machine's clock is not set, so lines wait until it is.",
+        "Switch on time synchronisation (NTP).",
+    )
+
+
+def _devices(state: State) -> list[Check]:
+    if not state.devices:
         return [
             Check(
                 "Devices",
@@ -119,76 +130,85 @@ def _devices(state: dict[str, object]) -> list[Check]:
                 "Point your firewall's syslog at this machine; check that no firewall stands between them.",
             )
         ]
-    return [_device(name, view) for name, view in devices.items()]
+    return [_device(name, note) for name, note in state.devices.items()]
 
 
-def _device(name: str, view: dict[str, object]) -> Check:
-    ledger = Ledger.from_json(view["ledger"])  # type: ignore[arg-type]
-    products = view.get("products")
-    known = ", ".join(products) if isinstance(products, dict) and products else "no product recognised"
-    source = view.get("source")
-    found = f"{ledger.received:,} lines from {source}: {known}."
-    last = view.get("last_line")
-    unrecognised = ledger.outcomes[Outcome.UNRECOGNISED]
+def _device(name: str, note: DeviceNote) -> Check:
+    link = f"Device {name}"
+    try:
+        ledger = Ledger.from_json(note.ledger)
+    except ValueError:
+        return Check(link, Verdict.ATTENTION, "Its counts cannot be read.", "Use the doctor of the running version.")
     if ledger.dropped_by_kernel:
         return Check(
-            f"Device {name}",
+            link,
             Verdict.ATTENTION,
-            f"{ledger.dropped_by_kernel:,} datagrams were lost at {source} before the collector could read them.",
+            f"{ledger.dropped_by_kernel:,} datagrams were lost at {note.source} before the collector could read them.",
             "Raise net.core.rmem_max, or give the machine another core.",
         )
+    found = f"{ledger.received:,} lines from {note.source}: {', '.join(note.products) or 'no product recognised'}."
+    unrecognised = ledger.outcomes[Outcome.UNRECOGNISED]
     if ledger.received and unrecognised * 2 > ledger.received:
         return Check(
-            f"Device {name}",
+            link,
             Verdict.BAD,
             f"{found} {unrecognised:,} of them are not recognised.",
             "Check the device's log format on its page in the documentation; `cyberalarm collector explain LINE` tells more.",
         )
-    if isinstance(last, int | float) and last and time.time() - last > _SILENT:
-        minutes = int((time.time() - last) / 60)
-        return Check(
-            f"Device {name}",
-            Verdict.ATTENTION,
-            f"{found} Silent for {minutes} minutes.",
-            "Is the device still sending?",
-        )
-    return Check(f"Device {name}", Verdict.GOOD, found)
+    silent = time.time() - note.last_line
+    if note.last_line and silent > _SILENT:
+        words = f"{found} Silent for {int(silent / 60)} minutes."
+        return Check(link, Verdict.ATTENTION, words, "Is the device still sending?")
+    if note.absurd_times * 2 > ledger.received:
+        words = f"{found} {note.absurd_times:,} of them carry a time that cannot be."
+        return Check(link, Verdict.ATTENTION, words, "Set the device's clock and time zone.")
+    return Check(link, Verdict.GOOD, found)
 
 
-def _spool(state: dict[str, object]) -> list[Check]:
-    spool = state.get("spool")
-    shipping = state.get("shipping")
-    if not isinstance(spool, dict) or not isinstance(shipping, dict):
+def _connections(state: State) -> list[Check]:
+    if not state.turned_away:
         return []
-    waiting = spool.get("waiting", 0)
-    trouble = shipping.get("trouble")
-    if state.get("held"):
-        return [
-            Check(
-                "Sending",
-                Verdict.ATTENTION,
-                f"The centre has asked this collector to hold; {waiting} bundles are kept.",
-                "Update the collector, or ask your contact.",
-            )
-        ]
-    if trouble:
-        return [
-            Check("Sending", Verdict.BAD, f"{waiting} bundles wait. {trouble}", f"Code: {shipping.get('trouble_code')}")
-        ]
-    sent = shipping.get("sent", 0)
-    return [Check("Sending", Verdict.GOOD, f"{sent} bundles receipted since the start, {waiting} waiting.")]
+    words = f"{state.turned_away:,} TCP connections were turned away: too many are open."
+    return [Check("Connections", Verdict.ATTENTION, words, "Raise listen.tcp_connections in the configuration.")]
 
 
-def _centre(config: CollectorConfig) -> Check:
+def _sending(state: State) -> Check:
+    spool, shipping = state.spool, state.shipping
+    if state.held:
+        return Check(
+            "Sending",
+            Verdict.ATTENTION,
+            f"The centre has asked this collector to hold; {spool.waiting} bundles are kept.",
+            "Update the collector, or ask your contact.",
+        )
+    if shipping.trouble:
+        words = f"{spool.waiting} bundles wait. {shipping.trouble}"
+        return Check("Sending", Verdict.BAD, words, f"Code: {shipping.trouble_code}")
+    words = f"{shipping.sent} bundles receipted since the start, {spool.waiting} waiting."
+    if spool.bytes >= spool.limit * _NEARLY_FULL:
+        share = f"{words} The spool is {spool.bytes / spool.limit:.0%} full."
+        return Check("Sending", Verdict.ATTENTION, share, "When it is full, nothing more is taken in.")
+    return Check("Sending", Verdict.GOOD, words)
+
+
+def _centre(config: CollectorConfig) -> Check | None:
+    if time.time() < CLOCK_FLOOR_S:
+        return _clock_unset()
     try:
         identity = identities.load(config.data)
+        key = identities.signing_key(config.data)
+    except CyberAlarmError:
+        return None  # said under Enrolment
+    try:
         centre = Centre(identity.centre, identity.pin, config.proxy)
         through = f" through the proxy {centre.proxy}" if centre.proxy else ""
-        key = identities.signing_key(config.data)
         now = int(time.time() * 1000)
         headers = sign_request(key, identity.collector, "GET", STATUS_PATH, b"", now)
         status = Status.read(centre.status(headers), identity.receipt_key)
     except CyberAlarmError as error:
+        if error.code == "request-time":
+            words = "This machine's clock is more than five minutes off, so the centre does not believe its requests."
+            return Check("Clock", Verdict.BAD, words, "Switch on time synchronisation (NTP).")
         return Check("Centre", Verdict.BAD, error.what, error.next_step)
     ahead = int(time.time() * 1000) - status.time
     if abs(ahead) > _CLOCK_BOUND_MS:

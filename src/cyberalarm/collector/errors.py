@@ -18,7 +18,7 @@ class BusyFolderError(CyberAlarmError):
 
 
 class SpoolFullError(CyberAlarmError):
-    """The spool has reached its bound; nothing more is taken until the centre receipts some of it."""
+    """The spool has reached its bound, or the disk has (`spool-unwritable`). Nothing was taken, so nothing is lost."""
 
     code = "spool-full"
 
@@ -27,6 +27,24 @@ class SpoolDamagedError(CyberAlarmError):
     """A file in the spool is not what was written there."""
 
     code = "spool-damaged"
+
+
+class ChainBrokenError(CyberAlarmError):
+    """What waits in the spool does not follow what the centre has, so the centre cannot take it."""
+
+    code = "chain-broken"
+
+
+class ReceiptRefusedError(CyberAlarmError):
+    """What came back as a receipt is not the centre's receipt for the envelope that was sent."""
+
+    code = "receipt-other"
+
+
+class PartFailedError(CyberAlarmError):
+    """A thread of the collector has ended that never should: a defect. The service manager starts the collector anew."""
+
+    code = "part-failed"
 
 
 class CentreUnreachableError(NotReachableError):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TEMPORARY = ".part"
+_LOCK = "lock"
 
 
 def flush_folder(folder: Path) -> None:
@@ -26,22 +27,32 @@ def flush_folder(folder: Path) -> None:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write a file of mode 0600 so that after a crash it is there whole, or as it was before."""
-    part = path.with_name(path.name + TEMPORARY)
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(path)
+    """Write a file of mode 0600 so that after a crash it is there whole, or as it was before. Raises OSError."""
+    write_whole(path, content, durable=True)
     flush_folder(path.parent)
+
+
+def write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
+    """Write a file of mode 0600 so that a reader never sees half of it. Raises OSError, leaving nothing behind."""
+    part = path.with_name(path.name + TEMPORARY)
+    try:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+            out.flush()
+            if durable:
+                os.fsync(out.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
     """Hold the data folder for this process. Raises BusyFolderError when another has it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    with (folder / _LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -50,3 +61,15 @@ def only_one(folder: Path) -> Iterator[None]:
                 next_step="Stop it first, or name another data folder in the configuration.",
             ) from error
         yield
+
+
+def is_held(folder: Path) -> bool:
+    """Does a process hold the data folder now? Looks only."""
+    try:
+        with (folder / _LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,7 +1,7 @@
 """Who this collector is: its signing key, and what the centre said when it enrolled.
 
 Two files in the data folder: `signing.key` (never leaves, owner only) and `identity.json`. Enrolling again keeps the key, so
-that what is already in the spool stays valid.
+that what is already in the spool stays valid. A new analysis key of the centre's is taken from its signed status, and saved.
 """
 
 from __future__ import annotations
@@ -64,10 +64,21 @@ def load(folder: Path) -> Identity:
         raise ConfigurationError(f"{path} is damaged.", next_step="Enrol again with a new token.") from error
 
 
-def signing_key(folder: Path) -> SigningKey:
-    """This collector's key, made on first use."""
+def make_signing_key(folder: Path) -> SigningKey:
+    """This collector's key, made when there is none yet."""
     path = folder / _KEY
     if not path.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         SigningKey.generate().save(path)
     return SigningKey.load(path)
+
+
+def signing_key(folder: Path) -> SigningKey:
+    """This collector's key. Raises NotEnrolledError when it is missing, KeyRefused when it is damaged."""
+    try:
+        return SigningKey.load(folder / _KEY)
+    except FileNotFoundError as error:
+        raise NotEnrolledError(
+            f"The collector's key {folder / _KEY} is missing.",
+            next_step="Restore it from a backup, or enrol again with a new token.",
+        ) from error

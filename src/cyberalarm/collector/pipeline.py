@@ -2,8 +2,9 @@
 
 Invariants
 - Every line of every chunk is counted in exactly one outcome of its device's ledger.
-- A bundle holds the ledger of exactly the lines whose events it holds: the sum of its rows' counts is the sum of `kept`.
-- Lines are taken from the intake only while the bundle that they join can still be spooled.
+- A bundle holds the ledger of exactly the lines whose events it holds: the sum of its rows' counts is the sum of `kept`. That
+  stays so when the disk is full: a bundle that was drained but could not be written is kept as it is and tried again.
+- Lines are taken from the intake only while there is room for what they may become.
 
 One thread runs it. It neither receives nor sends.
 """
@@ -14,10 +15,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import structlog
+
 from cyberalarm._kernel import Summary
 from cyberalarm.collector import sieve
-from cyberalarm.core.outcome import Ledger
-from cyberalarm.envelope.payload import pack
+from cyberalarm.collector.errors import SpoolFullError
+from cyberalarm.core.outcome import OUTCOMES, Ledger, Outcome
+from cyberalarm.envelope.payload import MAX_DEVICES, pack
 from cyberalarm.envelope.sealing import Header, seal
 
 if TYPE_CHECKING:
@@ -30,6 +34,13 @@ if TYPE_CHECKING:
     from cyberalarm.envelope.keys import AnalysisPublicKey, SigningKey
     from cyberalarm.formats.loader import Library
 
+log = structlog.get_logger(__name__)
+
+_RETRY_SECONDS = 5.0
+# The earliest time that a working clock can show: this program did not exist before. A computer without a battery begins in 1970.
+CLOCK_FLOOR_S = 1_735_689_600  # 2025-01-01
+_EARLIEST_MS = 946_684_800_000  # 2000-01-01: what the centre takes, at the earliest
+
 
 @dataclass(frozen=True, slots=True)
 class Sealer:
@@ -39,7 +50,9 @@ class Sealer:
     key: SigningKey
     to: AnalysisPublicKey
 
-    def put(self, spool: Spool, ledgers: Mapping[str, Ledger], arrow_ipc: bytes, rows: int) -> Link:
+    def put(
+        self, spool: Spool, ledgers: Mapping[str, Ledger], arrow_ipc: bytes, rows: int, *, last: bool = False
+    ) -> Link:
         """Seal a bundle and spool it. Raises SpoolFullError."""
         payload = pack(ledgers, arrow_ipc)
         lines = sum(ledger.received for ledger in ledgers.values())
@@ -48,7 +61,7 @@ class Sealer:
             header = Header(self.collector, sequence, previous, int(time.time() * 1000), rows, lines)
             return seal(payload, header, self.to, self.key)
 
-        return spool.put(seal_at)
+        return spool.put(seal_at, last=last)
 
 
 @dataclass(slots=True)
@@ -62,6 +75,15 @@ class DeviceView:
     absurd_times: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Bundle:
+    """Gathered and drained, but not yet in the spool."""
+
+    ledgers: dict[str, Ledger]
+    arrow_ipc: bytes
+    rows: int
+
+
 class Pipeline:
     def __init__(
         self, config: CollectorConfig, library: Library, devices: DeviceNames, spool: Spool, sealer: Sealer
@@ -72,26 +94,27 @@ class Pipeline:
         self._summary = Summary(library.kernel)
         self._devices = devices
         self._spool = spool
-        self._sealer = sealer
+        self.sealer = sealer
         self._ledgers: dict[str, Ledger] = {}
-        self._opened = time.monotonic()
+        self._pending: _Bundle | None = None
+        self._opened = 0.0
+        self._retry_at = 0.0
         self.views: dict[str, DeviceView] = {}
 
     def take(self, chunk: Chunk, *, reference_ms: int | None = None) -> None:
         """Take in a chunk. `reference_ms` is when its lines were written, if that was not now."""
-        device = self._devices.name(chunk.source)
-        ledger = self._ledgers.setdefault(device, Ledger())
-        view = self.views.setdefault(device, DeviceView(chunk.source))
+        device, ledger, view = self._device(chunk.source)
         now = time.time()
+        reference = int(now * 1000) if reference_ms is None else max(reference_ms, _EARLIEST_MS)
         batch = self._kernel.decode(
             chunk.lines,
-            received_ms=int(now * 1000) if reference_ms is None else reference_ms,
-            utc_offset_s=self._config.utc_offset_s,
+            received_ms=reference,
+            utc_offset_s=self._config.utc_offset_at(reference / 1000),
         )
         self._sieve.apply(batch)
         self._summary.add(batch, device)
         counts = batch.counts()
-        counts[-1] += chunk.overflow
+        counts[OUTCOMES.index(Outcome.OVERFLOW)] += chunk.overflow
         ledger.add(counts)
         view.ledger.add(counts)
         view.last_line = now
@@ -99,37 +122,73 @@ class Pipeline:
         for product, lines in batch.products():
             view.products[product] = view.products.get(product, 0) + lines
 
+    def pass_over(self, chunk: Chunk) -> None:
+        """Count a chunk's lines as overflow without looking at them: the collector ends, and there is no room."""
+        _, ledger, view = self._device(chunk.source)
+        counts = [0] * len(OUTCOMES)
+        counts[OUTCOMES.index(Outcome.OVERFLOW)] = chunk.lines.count(b"\n") + chunk.overflow
+        ledger.add(counts)
+        view.ledger.add(counts)
+
     def dropped(self, source: str, datagrams: int) -> None:
         """Note datagrams that the operating system dropped at a listener before anybody could see them."""
+        _, ledger, view = self._device(source)
+        ledger.dropped_by_kernel += datagrams
+        view.ledger.dropped_by_kernel += datagrams
+
+    def _device(self, source: str) -> tuple[str, Ledger, DeviceView]:
+        if not self._ledgers:
+            self._opened = time.monotonic()
         device = self._devices.name(source)
-        for ledger in (
-            self._ledgers.setdefault(device, Ledger()),
-            self.views.setdefault(device, DeviceView(source)).ledger,
-        ):
-            ledger.dropped_by_kernel += datagrams
+        view = self.views.get(device)
+        if view is None:
+            view = self.views[device] = DeviceView(self._devices.source(source))
+        return device, self._ledgers.setdefault(device, Ledger()), view
 
     @property
     def due(self) -> bool:
         """Is it time to close the bundle?"""
-        if not self._ledgers:
+        now = time.monotonic()
+        if not (self._ledgers or self._pending) or now < self._retry_at:
             return False
-        old = time.monotonic() - self._opened >= self._config.bundle_seconds
-        return old or self._summary.rows >= self._config.bundle_rows
+        return (
+            self._pending is not None
+            or now - self._opened >= self._config.bundle_seconds
+            or self._summary.rows >= self._config.bundle_rows
+            or len(self._ledgers) >= MAX_DEVICES - 1
+        )
 
     @property
     def has_room(self) -> bool:
-        """May more lines be taken in? Not while the bundle is full and the spool too."""
-        return not (self._spool.full and self._summary.rows >= self._config.bundle_rows)
+        """May more lines be taken in? Not while as many as a bundle may hold wait for the spool."""
+        return self._summary.rows < self._config.bundle_rows or not (self._spool.full or self._pending)
 
-    def close_bundle(self) -> Link | None:
-        """Seal and spool what was gathered. Gives its place in the chain, or None when there was nothing, or no room."""
-        if not self._ledgers or self._spool.full:
+    def close_bundle(self, *, last: bool = False) -> Link | None:
+        """Seal and spool what was gathered. Gives its place in the chain, or None when there was nothing, or no room.
+
+        `last`: the process is about to end; call it until there is nothing left (`unspooled`), or no room.
+        """
+        if self._pending is None:
+            if not self._ledgers or (self._spool.full and not last):
+                return None
+            arrow_ipc, rows = self._summary.drain()
+            self._pending = _Bundle(self._ledgers, arrow_ipc, rows)
+            self._ledgers = {}
+        bundle = self._pending
+        try:
+            link = self.sealer.put(self._spool, bundle.ledgers, bundle.arrow_ipc, bundle.rows, last=last)
+        except SpoolFullError as error:
+            log.warning("pipeline.no_room", code=error.code)
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
             return None
-        arrow_ipc, rows = self._summary.drain()
-        link = self._sealer.put(self._spool, self._ledgers, arrow_ipc, rows)
-        self._ledgers = {}
-        self._opened = time.monotonic()
+        self._pending = None
         return link
+
+    @property
+    def unspooled(self) -> int:
+        """Lines that were counted but are not in the spool yet."""
+        ledgers = [*self._ledgers.values(), *(self._pending.ledgers.values() if self._pending else ())]
+        return sum(ledger.received for ledger in ledgers)
 
     @property
     def totals(self) -> Ledger:

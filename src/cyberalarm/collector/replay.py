@@ -1,11 +1,14 @@
 """Replaying old log files as if their lines had just arrived: for somebody who has just been hit.
 
-Reads files of any size in pieces, keeps the lines' own times, and spools and sends as it goes. Memory is bounded by the piece.
+Reads files of any size in pieces, also compressed ones (gzip), keeps the lines' own times, and spools and sends as it goes. Memory
+is bounded by the piece and the bundle. A file that is replayed twice is counted twice: nothing here remembers files.
 """
 
 from __future__ import annotations
 
+import gzip
 import time
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import RLock
@@ -14,10 +17,11 @@ from typing import TYPE_CHECKING
 from cyberalarm.collector import identity as identities
 from cyberalarm.collector.centre import Centre
 from cyberalarm.collector.devices import DeviceNames
+from cyberalarm.collector.errors import SpoolFullError
 from cyberalarm.collector.files import only_one
 from cyberalarm.collector.pipeline import Pipeline, Sealer
 from cyberalarm.collector.receive.chunk import Chunk
-from cyberalarm.collector.receive.tcp import Framing
+from cyberalarm.collector.receive.framing import Framing
 from cyberalarm.collector.ship import Shipper
 from cyberalarm.collector.spool import Spool
 from cyberalarm.core.errors import ConfigurationError
@@ -26,11 +30,14 @@ from cyberalarm.formats.loader import bundled
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
     from cyberalarm.collector.config import CollectorConfig
     from cyberalarm.core.outcome import Ledger
 
-_PIECE = 4 * 1024 * 1024
+# With a full bundle (150,000 rows at most) the lines of one more piece must stay below the 200,000 rows that the centre takes.
+_PIECE = 1024 * 1024
+_GZIP = b"\x1f\x8b\x08"  # RFC 1952
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +51,69 @@ class Replayed:
     trouble: str
 
 
-@contextmanager
-def _pipeline(config: CollectorConfig) -> Iterator[tuple[Pipeline, Shipper, Spool, RLock]]:
-    with only_one(config.data):
+class _Run:
+    """The parts that work while files are replayed."""
+
+    def __init__(self, config: CollectorConfig, wait: float) -> None:
         identity = identities.load(config.data)
         key = identities.signing_key(config.data)
-        spool = Spool(config.data / "spool", config.spool_bytes)
+        self.spool = Spool(config.data / "spool", config.spool_bytes)
         sealer = Sealer(identity.collector, key, identity.analysis_key)
-        pipeline = Pipeline(config, bundled(), DeviceNames(config.data), spool, sealer)
-        lock = RLock()
-        shipper = Shipper(Centre(identity.centre, identity.pin, config.proxy), identity, spool, lock)
-        yield pipeline, shipper, spool, lock
+        self.pipeline = Pipeline(config, bundled(), DeviceNames(config.data), self.spool, sealer)
+        self._lock = RLock()
+        self.shipper = Shipper(Centre(identity.centre, identity.pin, config.proxy), identity, self.spool, self._lock)
+        self._wait = wait
+
+    def take(self, chunk: Chunk, reference_ms: int) -> None:
+        """Take in a chunk, waiting for room in the spool. Raises SpoolFullError."""
+        if chunk.lines or chunk.overflow:
+            self.pipeline.take(chunk, reference_ms=reference_ms)
+        if self.pipeline.due:
+            self._close()
+        self._wait_until(lambda: self.pipeline.has_room or self._close())
+        if not self.pipeline.has_room:
+            raise self._full()
+
+    def finish(self) -> None:
+        """Spool what is left, then wait for receipts. Raises SpoolFullError."""
+
+        def all_spooled() -> bool:
+            self._close()
+            return not self.pipeline.unspooled
+
+        self._wait_until(all_spooled)
+        if self.pipeline.unspooled:
+            raise self._full()
+        self._wait_until(lambda: not self.spool.waiting)
+
+    def _close(self) -> bool:
+        with self._lock:
+            closed = self.pipeline.close_bundle() is not None
+        self.shipper.wake.set()
+        return closed
+
+    def _wait_until(self, done: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + self._wait
+        while not done() and time.monotonic() < deadline and not self.shipper.stuck:
+            time.sleep(0.02)
+
+    def _full(self) -> SpoolFullError:
+        return SpoolFullError(
+            f"The spool is full; {self.pipeline.unspooled:,} lines that were read are in no bundle.",
+            next_step=self.shipper.progress.trouble
+            or "Raise spool_bytes, or wait until bundles are sent; then replay again.",
+        )
+
+
+@contextmanager
+def _running(config: CollectorConfig, wait: float) -> Iterator[_Run]:
+    with only_one(config.data):
+        run = _Run(config, wait)
+        run.shipper.start()
+        try:
+            yield run
+        finally:
+            run.shipper.stop(timeout=30)
 
 
 def replay(
@@ -67,64 +126,44 @@ def replay(
 ) -> Replayed:
     """Replay files in order. Each file is a device of its own, unless `device` names one for all.
 
-    `on_progress` is told the bytes read. Waits up to `wait` seconds for receipts once everything is read. Raises NotEnrolledError,
-    BusyFolderError, SpoolFullError, ConfigurationError for a file that cannot be read.
+    `on_progress` is told the bytes read. Waits up to `wait` seconds for room in the spool, and for receipts once all is read.
+    Raises NotEnrolledError, BusyFolderError, SpoolFullError, ConfigurationError for a file that cannot be read.
     """
-    with _pipeline(config) as (pipeline, shipper, spool, lock):
-        before = spool.head.sequence
-        shipper.start()
-        try:
-            for path in files:
-                _replay_file(pipeline, shipper, lock, path, device or path.name, on_progress)
-            with lock:
-                pipeline.close_bundle()
-            shipper.wake.set()
-            deadline = time.monotonic() + wait
-            while spool.waiting and time.monotonic() < deadline and not _stuck(shipper):
-                time.sleep(0.05)
-        finally:
-            shipper.stop(timeout=30)
-        devices = {name: view.ledger for name, view in pipeline.views.items()}
-        trouble = shipper.progress.trouble
-        return Replayed(pipeline.totals, devices, spool.head.sequence - before, spool.waiting, trouble)
+    with _running(config, wait) as run:
+        before = run.spool.head.sequence
+        for path in files:
+            _replay_file(run, path, device or path.name, on_progress)
+        run.finish()
+    devices = {name: view.ledger for name, view in run.pipeline.views.items()}
+    bundles = run.spool.head.sequence - before
+    return Replayed(run.pipeline.totals, devices, bundles, run.spool.waiting, run.shipper.progress.trouble)
 
 
-def _stuck(shipper: Shipper) -> bool:
-    code = shipper.progress.trouble_code
-    return bool(code) and code not in {"centre-unreachable", "busy", "store-unavailable"}
+@contextmanager
+def _lines(raw: BinaryIO) -> Iterator[BinaryIO]:
+    """The file's lines, unpacked if it is compressed."""
+    compressed = raw.read(len(_GZIP)) == _GZIP
+    raw.seek(0)
+    if not compressed:
+        yield raw
+        return
+    with gzip.open(raw) as unpacked:
+        yield unpacked  # type: ignore[misc]
 
 
-def _replay_file(
-    pipeline: Pipeline,
-    shipper: Shipper,
-    lock: RLock,
-    path: Path,
-    source: str,
-    on_progress: Callable[[int], None],
-) -> None:
+def _replay_file(run: _Run, path: Path, source: str, on_progress: Callable[[int], None]) -> None:
     try:
-        reference = int(path.stat().st_mtime * 1000)
-        with path.open("rb") as lines:
-            framing = Framing()
+        # When a file was last written is the best clue to the year that its lines may lack.
+        reference = int(min(path.stat().st_mtime, time.time()) * 1000)
+        with path.open("rb") as raw, _lines(raw) as lines:
+            framing = Framing(counted=False)
+            read = 0
             while piece := lines.read(_PIECE):
                 whole, overflow = framing.feed(piece)
-                _take(pipeline, shipper, lock, Chunk(source, _joined(whole), overflow), reference)
-                on_progress(len(piece))
-            _take(pipeline, shipper, lock, Chunk(source, _joined(framing.finish())), reference)
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}.", next_step="Check the path.") from error
-
-
-def _joined(lines: list[bytes]) -> bytes:
-    return b"\n".join(lines) + b"\n" if lines else b""
-
-
-def _take(pipeline: Pipeline, shipper: Shipper, lock: RLock, chunk: Chunk, reference: int) -> None:
-    if chunk.lines or chunk.overflow:
-        pipeline.take(chunk, reference_ms=reference)
-    if pipeline.due:
-        with lock:
-            pipeline.close_bundle()
-        shipper.wake.set()
-    while not pipeline.has_room and not _stuck(shipper):
-        time.sleep(0.1)
+                run.take(Chunk(source, whole, overflow), reference)
+                on_progress(raw.tell() - read)
+                read = raw.tell()
+            run.take(Chunk(source, framing.finish()), reference)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or "it is damaged"
+        raise ConfigurationError(f"{path}: cannot be read: {reason}.", next_step="Check the path.") from error

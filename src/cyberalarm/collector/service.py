@@ -1,13 +1,14 @@
 """The running collector: receivers, the pipeline's thread, the shipper's thread, and a look at the centre's status.
 
-Stops cleanly on SIGTERM and SIGINT: what has arrived is bundled and spooled before the process ends.
+Stops cleanly on SIGTERM and SIGINT: what has arrived is bundled and spooled before the process ends. When one of its threads ends
+that never should, it stops as cleanly and says so, rather than stand there half alive.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,13 @@ import structlog
 
 from cyberalarm import __version__
 from cyberalarm.collector import identity as identities
+from cyberalarm.collector import state as notes
 from cyberalarm.collector.centre import STATUS_PATH, Centre
 from cyberalarm.collector.devices import DeviceNames
-from cyberalarm.collector.files import write_durably
-from cyberalarm.collector.pipeline import Pipeline, Sealer
+from cyberalarm.collector.errors import CentreRefusedError, PartFailedError
+from cyberalarm.collector.pipeline import CLOCK_FLOOR_S, Pipeline, Sealer
 from cyberalarm.collector.receive.chunk import Intake
+from cyberalarm.collector.receive.endpoint import as_text
 from cyberalarm.collector.receive.tcp import TcpReceiver
 from cyberalarm.collector.receive.udp import UdpReceiver
 from cyberalarm.collector.ship import Shipper
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-STATE = "state.json"
 _STATE_SECONDS = 2.0
 _STATUS_SECONDS = 60.0
 
@@ -54,7 +56,8 @@ class Service:
         sealer = Sealer(self._identity.collector, self._key, self._identity.analysis_key)
         self._pipeline = Pipeline(config, bundled(), DeviceNames(config.data), self._spool, sealer)
         self._centre = Centre(self._identity.centre, self._identity.pin, config.proxy)
-        self._shipper = Shipper(self._centre, self._identity, self._spool, self._lock)
+        to_ship = Centre(self._identity.centre, self._identity.pin, config.proxy)
+        self._shipper = Shipper(to_ship, self._identity, self._spool, self._lock)
         self._intake = Intake()
         listen = config.listen
         self._udp = [UdpReceiver(e, listen.receive_buffer, self._intake) for e in listen.udp]
@@ -63,26 +66,48 @@ class Service:
         self._status_thread = Thread(target=self._watch_status, name="status", daemon=True)
         self._ending = Event()
         self._started = time.time()
+        self._state_due = 0.0
         self._clock_ahead_ms: int | None = None
+        self._clock_unset = False
 
     def run(self, stop: Event) -> None:
-        """Work until `stop` is set, then put away what has arrived."""
+        """Work until `stop` is set, then put away what has arrived. Raises PartFailedError, after putting away."""
         receivers: list[UdpReceiver | TcpReceiver] = [*self._udp, *self._tcp]
         for receiver in receivers:
             receiver.start()
         self._shipper.start()
         self._status_thread.start()
-        log.info("collector.running", udp=[r.endpoint for r in self._udp], tcp=[r.endpoint for r in self._tcp])
-        while not stop.is_set():
+        log.info("collector.running", udp=[r.address[1] for r in self._udp], tcp=[r.address[1] for r in self._tcp])
+        failed: list[str] = []
+        while not stop.is_set() and not failed:
             self._turn(0.2)
+            if not all(part.alive for part in (*receivers, self._shipper)):
+                failed = [r.endpoint for r in receivers if not r.alive] or ["shipping"]
+        self._end(receivers)
+        if failed:
+            raise PartFailedError(f"A part of the collector has failed: {', '.join(failed)}.", next_step="See its log.")
+
+    def _end(self, receivers: list[UdpReceiver | TcpReceiver]) -> None:
+        """Take in what has arrived, spool it, and end. What finds no room is at least counted."""
         self._intake.closing.set()
-        ender = Thread(target=lambda: [receiver.stop() for receiver in receivers], name="end receivers")
+        ender = Thread(target=lambda: [receiver.stop() for receiver in receivers], name="end receivers", daemon=True)
         ender.start()
         while ender.is_alive() or not self._intake.empty:
-            self._turn(0.05)
+            chunk = self._intake.get(0.05)
+            if chunk is not None and self._pipeline.has_room and not self._clock_is_unset():
+                self._pipeline.take(chunk)
+            elif chunk is not None:
+                self._pipeline.pass_over(chunk)
+            if self._pipeline.due:
+                with self._lock:
+                    self._pipeline.close_bundle(last=True)
         self._intake.abandoned.set()
+        self._count_drops()
         with self._lock:
-            self._pipeline.close_bundle()
+            while self._pipeline.unspooled and self._pipeline.close_bundle(last=True):
+                pass
+        if self._pipeline.unspooled:
+            log.error("collector.lines_lost", lines=self._pipeline.unspooled)
         self._ending.set()
         self._shipper.stop(timeout=10)
         self._write_state()
@@ -90,7 +115,7 @@ class Service:
 
     def _turn(self, timeout: float) -> None:
         """Take one chunk, close the bundle when it is due, note how things are."""
-        if self._pipeline.has_room:
+        if self._pipeline.has_room and not self._clock_is_unset():
             chunk = self._intake.get(timeout)
             if chunk is not None:
                 self._pipeline.take(chunk)
@@ -102,10 +127,16 @@ class Service:
                 closed = self._pipeline.close_bundle()
             if closed:
                 self._shipper.wake.set()
-        if time.time() - self._state_written >= _STATE_SECONDS:
+        if time.monotonic() >= self._state_due:
             self._write_state()
 
-    _state_written = 0.0
+    def _clock_is_unset(self) -> bool:
+        """A machine without a battery begins in 1970; lines with such times would be of no use to anybody. They wait instead."""
+        unset = time.time() < CLOCK_FLOOR_S
+        if unset != self._clock_unset:
+            self._clock_unset = unset
+            log.warning("clock.unset" if unset else "clock.set")
+        return unset
 
     def _count_drops(self) -> None:
         for receiver in self._udp:
@@ -116,57 +147,84 @@ class Service:
                 self._pipeline.dropped(f"listener {receiver.endpoint}", new)
 
     def _watch_status(self) -> None:
+        said = ""
         while not self._ending.is_set():
             try:
                 self._ask_status()
+                said = ""
             except CyberAlarmError as error:
-                log.info("status.unavailable", code=error.code)
+                if error.code != said:
+                    log.warning("status.unavailable", code=error.code)
+                said = error.code
+            except Exception:
+                log.exception("status.failed")  # a defect; ask again all the same
+            self._centre.rest()
             self._ending.wait(_STATUS_SECONDS)
 
     def _ask_status(self) -> None:
         now = int(time.time() * 1000)
         headers = sign_request(self._key, self._identity.collector, "GET", STATUS_PATH, b"", now)
         status = Status.read(self._centre.status(headers), self._identity.receipt_key)
+        if status.collector != self._identity.collector:
+            raise CentreRefusedError("status-other", "The centre's status is for another collector.")
         self._clock_ahead_ms = int(time.time() * 1000) - status.time
         # The switch is obeyed by what sends; what arrives is still taken and kept in the spool.
         self._shipper.hold = status.stop or _older(__version__, status.minimum_version)
+        self._take_up_key(status)
+
+    def _take_up_key(self, status: Status) -> None:
+        """Seal new bundles to the key that the centre prefers now; those in the spool keep theirs, which the centre still has."""
+        newest = next(iter(status.analysis_keys), self._identity.analysis_key)
+        if newest == self._identity.analysis_key:
+            return
+        changed = replace(self._identity, analysis_key=newest)
+        try:
+            changed.save(self._config.data)
+        except OSError as error:
+            log.warning("identity.unwritten", reason=error.strerror)
+            return
+        self._identity = changed
+        self._pipeline.sealer = replace(self._pipeline.sealer, to=newest)
+        log.info("identity.new_analysis_key", key=newest.key_id)
 
     def _write_state(self) -> None:
-        """Leave a note of how things are, for `doctor`; a convenience, so a full disk does not stop the collector."""
-        self._state_written = time.time()
-        state = {
-            "written": self._state_written,
-            "started": self._started,
-            "version": __version__,
-            "listening": {
-                "udp": [f"{r.address[0]}:{r.address[1]}" for r in self._udp],
-                "tcp": [f"{r.address[0]}:{r.address[1]}" for r in self._tcp],
-            },
-            "spool": {"waiting": self._spool.waiting, "bytes": self._spool.size, "limit": self._config.spool_bytes},
-            "shipping": asdict(self._shipper.progress),
-            "held": self._shipper.hold,
-            "clock_ahead_ms": self._clock_ahead_ms,
-            "devices": {
-                device: {
-                    "source": view.source,
-                    "last_line": view.last_line,
-                    "products": view.products,
-                    "absurd_times": view.absurd_times,
-                    "ledger": view.ledger.to_json(),
-                }
+        """Leave a note of how things are, for `doctor`; a full disk does not stop the collector."""
+        self._state_due = time.monotonic() + _STATE_SECONDS
+        shipping = notes.ShippingNote(**asdict(self._shipper.progress))
+        state = notes.State(
+            written=time.time(),
+            started=self._started,
+            version=__version__,
+            listening=notes.ListeningNote(
+                udp=[as_text(r.address) for r in self._udp], tcp=[as_text(r.address) for r in self._tcp]
+            ),
+            spool=notes.SpoolNote(waiting=self._spool.waiting, bytes=self._spool.size, limit=self._config.spool_bytes),
+            shipping=shipping,
+            held=self._shipper.hold,
+            clock_ahead_ms=self._clock_ahead_ms,
+            clock_unset=self._clock_unset,
+            turned_away=sum(r.turned_away for r in self._tcp),
+            devices={
+                device: notes.DeviceNote(
+                    source=view.source,
+                    last_line=view.last_line,
+                    products=view.products,
+                    absurd_times=view.absurd_times,
+                    ledger=view.ledger.to_json(),
+                )
                 for device, view in self._pipeline.views.items()
             },
-        }
+        )
         try:
-            write_durably(self._config.data / STATE, json.dumps(state).encode())
+            notes.write(self._config.data, state)
         except OSError as error:
             log.warning("state.unwritten", reason=error.strerror)
 
 
 def read_state(folder: Path) -> dict[str, object] | None:
-    """The note that a running collector left, if there is one."""
+    """The running collector's note as plain JSON."""
     try:
-        value = json.loads((folder / STATE).read_bytes())
+        value = json.loads((folder / notes.STATE).read_bytes())
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None

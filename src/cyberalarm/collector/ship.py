@@ -1,6 +1,10 @@
 """Shipping: the oldest bundle first, lease → send → receipt → delete, with retries that back off.
 
-A bundle leaves the spool only when its receipt verifies: signed by the centre's key, for this envelope, collector and sequence.
+Invariants
+- A bundle leaves the spool only when its receipt verifies: signed by the centre's key, for this envelope, collector and sequence.
+- Whatever goes wrong is in `progress`, in words for a person, until a bundle is receipted; the thread never ends by itself.
+- Sealed bundles cannot be sealed again here (only the centre opens them), so one that the centre refuses stays, and those behind it
+  wait: dropping one would break the chain for all.
 """
 
 from __future__ import annotations
@@ -8,16 +12,23 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
-from threading import Event, RLock, Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import structlog
 
-from cyberalarm.collector.errors import CentreRefusedError, CentreUnreachableError, SpoolDamagedError
+from cyberalarm.collector.errors import (
+    CentreRefusedError,
+    CentreUnreachableError,
+    ReceiptRefusedError,
+    SpoolFullError,
+)
 from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.envelope.receipts import read
 
 if TYPE_CHECKING:
+    from threading import RLock
+
     from cyberalarm.collector.centre import Centre
     from cyberalarm.collector.identity import Identity
     from cyberalarm.collector.spool import Link, Spool
@@ -25,8 +36,23 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _FIRST_WAIT = 1.0
-_LONGEST_WAIT = 300.0
-_REFUSED_WAIT = 600.0  # a refusal rarely changes by itself; ask again all the same
+LONGEST_WAIT = 300.0
+REFUSED_WAIT = 600.0  # a refusal rarely changes by itself; ask again all the same
+_NEVER = float("inf")
+
+_BROKEN_CHAIN = (
+    "All bundles are kept, but this collector's chain and the centre's do not fit any more, as after restoring a backup.",
+    "Ask for a new token, then: cyberalarm collector enrol TOKEN --set-aside",
+)
+_NEW_TOKEN = "Ask for a new token on the collector's page, and enrol again."  # noqa: S105 - words, not a secret
+_ASK = "All bundles are kept. Ask your contact, and give the code."
+# What a person reads for a refusal's code (docs/collector-api.md), instead of the centre's own words, and what to do.
+_IN_WORDS = dict.fromkeys(("chain-gap", "chain-forked", "envelope-replayed"), _BROKEN_CHAIN) | {
+    "collector-revoked": ("The centre has withdrawn this collector. Nothing more is sent.", "Ask your contact."),
+    "collector-unknown": ("The centre does not know this collector.", _NEW_TOKEN),
+    "collector-stopped": ("The centre asked this collector to pause.", "All bundles are kept. Ask your contact."),
+    "envelope-signature": ("The centre does not accept this collector's signature.", _NEW_TOKEN),
+}
 
 
 @dataclass(slots=True)
@@ -41,6 +67,8 @@ class Progress:
     trouble_since: float = 0.0
 
     def well(self, rows: int) -> None:
+        if self.trouble_code:
+            log.info("ship.recovered", code=self.trouble_code)
         self.sent += 1
         self.rows += rows
         self.last_receipt = time.time()
@@ -48,7 +76,9 @@ class Progress:
         self.trouble_since = 0.0
 
     def unwell(self, error: CyberAlarmError) -> None:
-        self.trouble_code, self.trouble = error.code, str(error)
+        if self.trouble_code != error.code:
+            log.warning("ship.trouble", code=error.code)
+        self.trouble_code, self.trouble = error.code, _in_words(error)
         self.trouble_since = self.trouble_since or time.time()
 
 
@@ -71,6 +101,15 @@ class Shipper:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def stuck(self) -> bool:
+        """Is there trouble that waiting does not cure?"""
+        return self.progress.trouble_code not in {"", "busy", "store-unavailable", CentreUnreachableError.code}
+
     def stop(self, timeout: float) -> None:
         """End the thread; what is not sent stays in the spool."""
         self._stop.set()
@@ -78,25 +117,29 @@ class Shipper:
         self._thread.join(timeout)
 
     def step(self) -> float | None:
-        """Send the oldest bundle. Gives how long to wait (seconds) before the next attempt, None when nothing waits."""
-        with self._lock:
-            found = self._spool.next()
-        if found is None or self.hold:
+        """Send the oldest bundle. Gives how long to wait (seconds) before the next attempt, None when nothing is to be sent."""
+        if self.hold:
             return None
-        link, envelope = found
         try:
-            rows = self._send(link, envelope)
+            with self._lock:
+                found = self._spool.next()
+            if found is None:
+                return None
+            rows = self._send(*found)
         except CentreUnreachableError as error:
             self.progress.unwell(error)
             return self._back_off(error.wait)
         except CentreRefusedError as error:
             self.progress.unwell(error)
-            log.warning("ship.refused", code=error.code, sequence=link.sequence)
-            return _REFUSED_WAIT
+            return _NEVER if error.code == "collector-revoked" else REFUSED_WAIT
         except CyberAlarmError as error:
-            # A receipt that does not verify is no receipt: keep the bundle.
+            # A receipt that does not verify is no receipt, and a damaged file is not sent: keep the bundle.
             self.progress.unwell(error)
-            log.warning("ship.receipt_refused", code=error.code, sequence=link.sequence)
+            return self._back_off(None)
+        except OSError as error:
+            self.progress.unwell(
+                SpoolFullError(f"The spool cannot be written: {error.strerror}.", code="spool-unwritable")
+            )
             return self._back_off(None)
         self.progress.well(rows)
         self._wait = _FIRST_WAIT
@@ -106,24 +149,38 @@ class Shipper:
         receipt = read(self._centre.envelope(envelope), self._identity.receipt_key)
         named = (receipt.envelope, receipt.collector, receipt.sequence)
         if named != (link.digest, self._identity.collector, link.sequence):
-            raise SpoolDamagedError("The centre's receipt is for another envelope.", code="receipt-other")
+            raise ReceiptRefusedError("The centre's receipt is for another envelope.")
         with self._lock:
             self._spool.receipted(link)
         return receipt.rows
 
     def _back_off(self, asked: float | None) -> float:
         """Double the wait up to a bound, with jitter, so that collectors do not all come back at once."""
-        wait = min(self._wait, _LONGEST_WAIT)
-        self._wait = min(wait * 2, _LONGEST_WAIT)
-        return max(asked or 0.0, wait * random.uniform(0.7, 1.3))  # noqa: S311
+        wait = self._wait
+        self._wait = min(wait * 2, LONGEST_WAIT)
+        return max(min(asked or 0.0, LONGEST_WAIT), wait * random.uniform(0.7, 1.3))  # noqa: S311
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            wait = self.step()
+            try:
+                wait = self.step()
+            except Exception as error:
+                # A defect; but a sender that stands still unseen is the worst that can happen, so say it and go on.
+                log.exception("ship.failed")
+                self.progress.unwell(CyberAlarmError(f"Sending failed: {type(error).__name__}.", code="ship-failed"))
+                wait = LONGEST_WAIT
             if wait == 0.0:
                 continue
-            self.wake.clear()
+            self._centre.rest()
             if wait is None:
                 self.wake.wait(1.0)
+                self.wake.clear()
             else:
-                self._stop.wait(wait)
+                self._stop.wait(None if wait == _NEVER else wait)
+
+
+def _in_words(error: CyberAlarmError) -> str:
+    if not isinstance(error, CentreRefusedError):
+        return str(error)
+    words, step = _IN_WORDS.get(error.code, (f"The centre refuses a bundle: {error.what}", _ASK))
+    return f"{words} {step}"

@@ -6,14 +6,17 @@ Invariants
 - `previous` of each envelope is the digest of the one before, also across restarts and kills at any point.
 - Nothing is removed before its receipt was verified; `chain.json` is moved on before the file is removed, so a kill between
   the two leaves a file that is recognised as done and removed at the next start.
-- The folder never holds more than its bound; then `put` raises and nothing is lost, because nothing was taken.
+- When the folder holds its bound, or the disk is full, `put` raises and nothing is lost, because nothing was taken.
+- A file that changed since it was written is never sent: `next` raises.
 
-One process at a time uses a spool (`files.only_one`). It does not talk to the network.
+One process at a time uses a spool (`files.only_one`). It does not talk to the network, and cannot open what it holds.
 """
 
 from __future__ import annotations
 
 import json
+import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,8 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_SUFFIX = ".env"
+SUFFIX = ".env"
 _CHAIN = "chain.json"
+# What the last bundle of a run may take beyond the bound, so that ending loses nothing that was counted.
+_RESERVE = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +55,13 @@ class Spool:
         for part in folder.glob("*" + TEMPORARY):
             part.unlink()
         self._done = self._read_chain()
-        self._waiting = self._scan()
-        self._size = sum(self._path(s).stat().st_size for s in self._waiting)
-        self._head = self._find_head()
+        self._waiting = self._read_waiting(self._tidied())
+        self._size = sum(self._path(link.sequence).stat().st_size for link in self._waiting)
 
     @property
     def head(self) -> Link:
         """The newest envelope ever put in."""
-        return self._head
+        return self._waiting[-1] if self._waiting else self._done
 
     @property
     def done(self) -> Link:
@@ -78,58 +82,75 @@ class Spool:
     def full(self) -> bool:
         return self._size >= self._limit
 
-    def begin_after(self, link: Link) -> None:
-        """Start an empty, unused spool at a place that the centre names (a collector that moved to a new machine)."""
-        if self._head != BEGINNING or self._waiting:
-            return
-        self._write_chain(link)
-        self._head = self._done = link
+    def continues(self, link: Link) -> bool:
+        """Would what waits, or comes next, be taken by a centre whose newest envelope is `link`?"""
+        return link == self._done or link in self._waiting
 
-    def put(self, seal: Callable[[int, str], bytes]) -> Link:
-        """Add the envelope that `seal(sequence, previous)` makes; durable when this returns. Raises SpoolFullError."""
-        if self.full:
+    def begin_after(self, link: Link) -> None:
+        """Let an empty spool go on at a place that the centre names. Raises SpoolDamagedError when envelopes wait."""
+        if self._waiting:
+            raise SpoolDamagedError("The chain cannot begin elsewhere while envelopes wait in the spool.")
+        self._write_chain(link)
+
+    def put(self, seal: Callable[[int, str], bytes], *, last: bool = False) -> Link:
+        """Add the envelope that `seal(sequence, previous)` makes; durable when this returns. Raises SpoolFullError.
+
+        `last`: the process is about to end, so the reserve may be used.
+        """
+        if self._size >= self._limit + (_RESERVE if last else 0):
             raise SpoolFullError(
                 f"The spool holds {self._size:,} bytes, its limit.",
                 next_step="Check with `cyberalarm collector doctor` why the centre cannot be reached.",
             )
-        sequence = self._head.sequence + 1
-        envelope = seal(sequence, self._head.digest)
-        write_durably(self._path(sequence), envelope)
-        self._waiting.append(sequence)
+        sequence = self.head.sequence + 1
+        envelope = seal(sequence, self.head.digest)
+        try:
+            write_durably(self._path(sequence), envelope)
+        except OSError as error:
+            self._path(sequence).unlink(missing_ok=True)  # in place, but not surely on the disk
+            raise SpoolFullError(
+                f"A bundle cannot be written: {error.strerror}.",
+                next_step="Free some space on the disk of the data folder.",
+                code="spool-unwritable",
+            ) from error
+        link = Link(sequence, digest(envelope))
+        self._waiting.append(link)
         self._size += len(envelope)
-        self._head = Link(sequence, digest(envelope))
-        return self._head
+        return link
 
     def next(self) -> tuple[Link, bytes] | None:
-        """The oldest envelope that waits, without removing it."""
+        """The oldest envelope that waits, without removing it. Raises SpoolDamagedError."""
         if not self._waiting:
             return None
-        sequence = self._waiting[0]
-        envelope = self._path(sequence).read_bytes()
-        return Link(sequence, digest(envelope)), envelope
+        link = self._waiting[0]
+        path = self._path(link.sequence)
+        try:
+            envelope = path.read_bytes()
+        except OSError as error:
+            raise _damaged(path.name) from error
+        if digest(envelope) != link.digest:
+            raise _damaged(path.name)
+        return link, envelope
 
     def receipted(self, link: Link) -> None:
-        """Remove the oldest envelope, once its receipt was verified."""
-        if not self._waiting or self._waiting[0] != link.sequence:
+        """Remove the oldest envelope, once its receipt was verified. Raises SpoolDamagedError for any other."""
+        if not self._waiting or self._waiting[0] != link:
             raise SpoolDamagedError("A receipt came for an envelope that is not the oldest in the spool.")
         self._write_chain(link)
-        self._done = link
-        self._remove(link.sequence)
-        self._waiting.pop(0)
-
-    def _path(self, sequence: int) -> Path:
-        return self._folder / f"{sequence:020d}{_SUFFIX}"
-
-    def _remove(self, sequence: int) -> None:
-        path = self._path(sequence)
+        self._waiting.popleft()
+        path = self._path(link.sequence)
         size = path.stat().st_size
         path.unlink()
         flush_folder(self._folder)
         self._size -= size
 
+    def _path(self, sequence: int) -> Path:
+        return self._folder / f"{sequence:020d}{SUFFIX}"
+
     def _write_chain(self, link: Link) -> None:
         content = json.dumps({"sequence": link.sequence, "digest": link.digest})
         write_durably(self._folder / _CHAIN, content.encode("ascii"))
+        self._done = link
 
     def _read_chain(self) -> Link:
         try:
@@ -140,34 +161,49 @@ class Spool:
         except (ValueError, KeyError, TypeError) as error:
             raise _damaged(_CHAIN) from error
 
-    def _scan(self) -> list[int]:
-        found = sorted(int(p.name.removesuffix(_SUFFIX)) for p in self._folder.glob("*" + _SUFFIX))
+    def _tidied(self) -> list[int]:
+        """The sequences that wait, after removing what is done."""
+        found = []
+        for path in self._folder.glob("*" + SUFFIX):
+            try:
+                found.append(int(path.name.removesuffix(SUFFIX)))
+            except ValueError as error:
+                raise _damaged(path.name) from error
         for sequence in [s for s in found if s <= self._done.sequence]:
             self._path(sequence).unlink()
-        waiting = [s for s in found if s > self._done.sequence]
+        waiting = sorted(s for s in found if s > self._done.sequence)
         if waiting != list(range(self._done.sequence + 1, self._done.sequence + 1 + len(waiting))):
-            raise SpoolDamagedError(
-                "An envelope is missing from the spool.",
-                next_step="Restore the spool folder, or enrol again to begin a new chain.",
-            )
+            raise SpoolDamagedError("An envelope is missing from the spool.", next_step=_DAMAGED)
         return waiting
 
-    def _find_head(self) -> Link:
-        link = self._done
-        for sequence in self._waiting:
+    def _read_waiting(self, sequences: list[int]) -> deque[Link]:
+        links: deque[Link] = deque()
+        before = self._done
+        for sequence in sequences:
             envelope = self._path(sequence).read_bytes()
             try:
                 header = read_header(envelope)
             except EnvelopeRefused as error:
                 raise _damaged(self._path(sequence).name) from error
-            if header.sequence != sequence or header.previous != link.digest:
+            if header.sequence != sequence or header.previous != before.digest:
                 raise _damaged(self._path(sequence).name)
-            link = Link(sequence, digest(envelope))
-        return link
+            before = Link(sequence, digest(envelope))
+            links.append(before)
+        return links
+
+
+def set_aside(folder: Path) -> int:
+    """Move a whole spool out of the way, keeping it; gives how many envelopes it holds. It must not be open."""
+    if not folder.exists():
+        return 0
+    aside = folder.with_name(f"{folder.name}-set-aside-{time.time_ns()}")
+    folder.rename(aside)
+    flush_folder(aside.parent)
+    return len(list(aside.glob("*" + SUFFIX)))
+
+
+_DAMAGED = "Restore the spool folder; or ask for a new token and enrol with --set-aside, which keeps a copy and begins a new chain."
 
 
 def _damaged(name: str) -> SpoolDamagedError:
-    return SpoolDamagedError(
-        f"The spool's file {name} is damaged.",
-        next_step="Keep a copy of the spool folder, then ask your contact.",
-    )
+    return SpoolDamagedError(f"The spool's file {name} is damaged.", next_step=_DAMAGED)

@@ -1,103 +1,36 @@
-"""TCP syslog with both framings of RFC 6587: lines ended by a newline, and octet counting.
+"""TCP syslog: one listening socket, its connections, and the thread that reads them all.
 
-Memory is bounded for each connection: a line that grows beyond the bound is counted once as overflow and thrown away up to its
-end, however long it is. When the pipeline is behind, nothing is read, so that TCP itself pushes the sender back.
+Memory is bounded for each connection by `Framing`. When the pipeline is behind, nothing is read, so that TCP itself pushes the
+sender back. On the way out, what has already arrived is read, and what stood unfinished counts as a line.
 """
 
 from __future__ import annotations
 
-import re
+import contextlib
 import selectors
 import socket
+import time
 from threading import Thread
+from typing import TYPE_CHECKING
 
-from cyberalarm.collector.receive.chunk import LONGEST_LINE, Chunk, Intake
-from cyberalarm.collector.receive.udp import split_endpoint
-from cyberalarm.core.errors import ConfigurationError
+from cyberalarm.collector.receive.chunk import Chunk
+from cyberalarm.collector.receive.endpoint import listening
+from cyberalarm.collector.receive.framing import Framing
+
+if TYPE_CHECKING:
+    from cyberalarm.collector.receive.chunk import Intake
 
 _READ = 256 * 1024
-# RFC 6587, 3.4.1: MSG-LEN SP SYSLOG-MSG, where SYSLOG-MSG begins with a priority.
-_COUNTED = re.compile(rb"([1-9][0-9]{0,8}) (?=<)")
-_MAYBE_COUNTED = re.compile(rb"[1-9][0-9]{0,8}( )?\Z")
-
-
-class Framing:
-    """Cuts a stream of bytes into lines. `feed` is total on any bytes and keeps at most one line's length."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._skipping: int | None = None  # bytes still to throw away; -1: up to the next newline
-
-    def feed(self, received: bytes) -> tuple[list[bytes], int]:
-        """Whole lines so far, and how many over-long ones were thrown away."""
-        rest = self._rest + received
-        lines: list[bytes] = []
-        overflow = 0
-        at = 0
-        while at < len(rest):
-            if self._skipping is not None:
-                at = self._skip(rest, at)
-                continue
-            counted = _COUNTED.match(rest, at)
-            if counted is None and _MAYBE_COUNTED.match(rest, at):
-                break  # a count that has not arrived whole
-            if counted:
-                start, length = counted.end(), int(counted[1])
-                if length > LONGEST_LINE:
-                    overflow += 1
-                    self._skipping, at = length, start
-                elif start + length > len(rest):
-                    break
-                else:
-                    lines.append(rest[start : start + length].rstrip(b"\r\n\0").replace(b"\n", b" "))
-                    at = start + length
-                continue
-            end = rest.find(b"\n", at)
-            if end < 0:
-                if len(rest) - at > LONGEST_LINE:
-                    overflow += 1
-                    self._skipping, at = -1, len(rest)
-                break
-            lines.append(rest[at:end])
-            at = end + 1
-        self._rest = rest[at:]
-        return lines, overflow
-
-    def _skip(self, rest: bytes, at: int) -> int:
-        if self._skipping == -1:
-            end = rest.find(b"\n", at)
-            if end < 0:
-                return len(rest)
-            self._skipping = None
-            return end + 1
-        remaining = self._skipping or 0
-        step = min(remaining, len(rest) - at)
-        self._skipping = remaining - step or None
-        return at + step
-
-    def finish(self) -> list[bytes]:
-        """What stood unfinished when the sender closed: still a line."""
-        rest, self._rest = self._rest, b""
-        return [rest] if rest and self._skipping is None else []
+# A sender that never stops must not keep us from ending.
+_LAST_SECONDS = 5.0
+# A device that was switched off never closes its connection. Ask after ten minutes of silence; give up after four more.
+_KEEPALIVE = {"TCP_KEEPIDLE": 600, "TCP_KEEPINTVL": 60, "TCP_KEEPCNT": 4}
 
 
 class TcpReceiver:
-    """One listening socket, its connections, and the thread that reads them all."""
-
     def __init__(self, endpoint: str, connections: int, intake: Intake) -> None:
         """Raises ConfigurationError when the port cannot be had."""
-        host, port = split_endpoint(endpoint)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.socket(family, socket.SOCK_STREAM)
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._listener.bind((host, port))
-        except OSError as error:
-            self._listener.close()
-            raise ConfigurationError(
-                f"TCP port {endpoint} cannot be used: {error.strerror}.",
-                next_step="Another program may hold it (`ss -ltnp`), or ports below 1024 need more rights.",
-            ) from error
+        self._listener = listening(endpoint, socket.SOCK_STREAM)
         self._listener.listen(128)
         self._listener.setblocking(False)
         self._most = connections
@@ -113,20 +46,34 @@ class TcpReceiver:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
     def stop(self) -> None:
-        self._thread.join(30)
-        for connection in list(self._open):
-            connection.close()
+        """Wait for the thread, which ends once the intake is closing."""
+        self._thread.join()
         self._listener.close()
         self._selector.close()
 
     def _run(self) -> None:
         while not self._intake.closing.is_set():
-            for key, _ in self._selector.select(0.2):
-                if key.fileobj is self._listener:
-                    self._accept()
-                elif isinstance(key.fileobj, socket.socket):
-                    self._read(key.fileobj)
+            self._turn(0.2)
+        until = time.monotonic() + _LAST_SECONDS
+        while self._turn(0) and time.monotonic() < until:
+            pass
+        for connection in list(self._open):
+            self._end(connection)
+
+    def _turn(self, timeout: float) -> bool:
+        """Read what is there, a bounded piece of each connection. Was there anything?"""
+        ready = self._selector.select(timeout)
+        for key, _ in ready:
+            if key.fileobj is self._listener:
+                self._accept()
+            elif isinstance(key.fileobj, socket.socket):
+                self._read(key.fileobj)
+        return bool(ready)
 
     def _accept(self) -> None:
         try:
@@ -138,6 +85,11 @@ class TcpReceiver:
             connection.close()
             return
         connection.setblocking(False)
+        with contextlib.suppress(OSError):  # it may be gone already; reading will tell
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, value in _KEEPALIVE.items():
+                if hasattr(socket, option):
+                    connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
         self._open[connection] = (address[0], Framing())
         self._selector.register(connection, selectors.EVENT_READ)
 
@@ -149,11 +101,16 @@ class TcpReceiver:
             return
         except OSError:
             received = b""
-        lines, overflow = framing.feed(received) if received else (framing.finish(), 0)
-        if lines or overflow:
-            text = b"\n".join(lines) + b"\n" if lines else b""
-            self._intake.put(Chunk(source, text, overflow))
         if not received:
-            self._selector.unregister(connection)
-            del self._open[connection]
-            connection.close()
+            self._end(connection)
+            return
+        lines, overflow = framing.feed(received)
+        if lines or overflow:
+            self._intake.put(Chunk(source, lines, overflow))
+
+    def _end(self, connection: socket.socket) -> None:
+        source, framing = self._open.pop(connection)
+        self._selector.unregister(connection)
+        connection.close()
+        if rest := framing.finish():
+            self._intake.put(Chunk(source, rest))

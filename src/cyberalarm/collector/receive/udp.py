@@ -1,6 +1,7 @@
 """UDP syslog: one datagram is one line, whatever stands in it.
 
-Counts what the operating system dropped because we were behind (`drops`), from the socket table of the kernel.
+Counts what the operating system dropped because we were behind (`drops`), from the socket table of the kernel. What is read at once
+is bounded in bytes, so that large datagrams cannot take the memory.
 """
 
 from __future__ import annotations
@@ -9,19 +10,17 @@ import select
 import socket
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING
 
-from cyberalarm.collector.receive.chunk import Chunk, Intake
-from cyberalarm.core.errors import ConfigurationError
+from cyberalarm.collector.receive.chunk import Chunk
+from cyberalarm.collector.receive.endpoint import listening
+
+if TYPE_CHECKING:
+    from cyberalarm.collector.receive.chunk import Intake
 
 _LARGEST = 65_535
-_LAST_ROUNDS = 100
-_AT_ONCE = 2_000  # datagrams in one go; bounds both memory and the time a line waits
-
-
-def split_endpoint(endpoint: str) -> tuple[str, int]:
-    """Host and port of `host:port` or `[v6]:port`."""
-    host, _, port = endpoint.rpartition(":")
-    return host.strip("[]"), int(port)
+_LAST_ROUNDS = 200
+_AT_ONCE = 1024 * 1024  # bytes in one go; bounds both memory and the time that a line waits
 
 
 class UdpReceiver:
@@ -29,35 +28,34 @@ class UdpReceiver:
 
     def __init__(self, endpoint: str, buffer: int, intake: Intake) -> None:
         """Raises ConfigurationError when the port cannot be had."""
-        host, port = split_endpoint(endpoint)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            self._socket.bind((host, port))
-        except OSError as error:
-            self._socket.close()
-            raise ConfigurationError(
-                f"UDP port {endpoint} cannot be used: {error.strerror}.",
-                next_step="Another program may hold it (`ss -lunp`), or ports below 1024 need more rights.",
-            ) from error
+        self._socket = listening(endpoint, socket.SOCK_DGRAM)
         _widen(self._socket, buffer)
+        self._socket.setblocking(False)
         self._intake = intake
         self.endpoint = endpoint
         self.address: tuple[str, int] = self._socket.getsockname()[:2]
         self._inode = str(self._socket_inode())
+        self._last_drops = 0
         self._thread = Thread(target=self._run, name=f"udp {endpoint}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """Wait for the thread, which ends once the intake is closing."""
-        self._thread.join(30)
+        self._thread.join()
+        self._last_drops = self.drops
         self._socket.close()
 
     @property
     def drops(self) -> int:
-        """Datagrams that the operating system dropped at this socket since it was opened."""
+        """Datagrams that the operating system dropped at this socket since it was opened; also right after `stop`."""
+        if self._socket.fileno() < 0:
+            return self._last_drops
         table = "/proc/net/udp6" if self._socket.family == socket.AF_INET6 else "/proc/net/udp"
         try:
             rows = Path(table).read_text("ascii").splitlines()[1:]
@@ -73,7 +71,6 @@ class UdpReceiver:
         return Path(f"/proc/self/fd/{self._socket.fileno()}").stat().st_ino
 
     def _run(self) -> None:
-        self._socket.setblocking(False)
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         while not self._intake.closing.is_set():
@@ -93,13 +90,16 @@ class UdpReceiver:
     def _drain(self) -> dict[str, list[bytes]]:
         found: dict[str, list[bytes]] = {}
         receive = self._socket.recvfrom
-        for _ in range(_AT_ONCE):
+        room = _AT_ONCE
+        while room > 0:
             try:
                 datagram, address = receive(_LARGEST)
             except BlockingIOError:
                 break
             except OSError:
-                continue  # an ICMP error for something we never sent
+                room -= 1  # an ICMP error for something we never sent; never endlessly
+                continue
+            room -= len(datagram) + 1
             datagram = datagram.rstrip(b"\r\n\0")
             if b"\n" in datagram:
                 datagram = datagram.replace(b"\n", b" ")

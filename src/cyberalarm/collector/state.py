@@ -1,0 +1,84 @@
+"""The note that a running collector leaves in its data folder, for `doctor` and other programs on the same machine.
+
+A convenience: it is written whole but not flushed to the disk, and nothing depends on it. It holds the devices' addresses, so it is
+readable by the owner only and never leaves the machine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cyberalarm.collector.files import write_whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STATE = "state.json"
+
+
+class _Note(BaseModel):
+    # A newer collector may say more than this doctor knows.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class SpoolNote(_Note):
+    waiting: int
+    bytes: int
+    limit: int
+
+
+class ShippingNote(_Note):
+    """Times are seconds since 1970; 0 is never."""
+
+    sent: int
+    rows: int
+    last_receipt: float
+    trouble_code: str
+    trouble: str
+    trouble_since: float
+
+
+class DeviceNote(_Note):
+    """`ledger` is written as `Ledger.to_json` does."""
+
+    source: str
+    last_line: float
+    products: dict[str, int]
+    absurd_times: int
+    ledger: dict[str, int]
+
+
+class ListeningNote(_Note):
+    udp: list[str]
+    tcp: list[str]
+
+
+class State(_Note):
+    """`clock_ahead_ms` is against the centre, None while unknown. `turned_away` counts TCP connections beyond the bound."""
+
+    written: float
+    started: float
+    version: str
+    listening: ListeningNote
+    spool: SpoolNote
+    shipping: ShippingNote
+    held: bool
+    clock_ahead_ms: int | None
+    clock_unset: bool = False
+    turned_away: int = 0
+    devices: dict[str, DeviceNote]
+
+
+def write(folder: Path, state: State) -> None:
+    """Raises OSError."""
+    write_whole(folder / STATE, state.model_dump_json().encode())
+
+
+def read(folder: Path) -> State | None:
+    """The note of the last collector that ran here, if there is a whole one."""
+    try:
+        return State.model_validate_json((folder / STATE).read_bytes())
+    except (OSError, ValidationError):
+        return None

@@ -1,0 +1,259 @@
+"""A small centre over real HTTPS on loopback, as docs/collector-api.md describes one: it verifies the chain and every signature,
+opens each bundle and checks its ledger. It can be told to misbehave. It shares no code with the real one but the envelope package.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, ClassVar
+
+import pyarrow as pa
+
+from cyberalarm.core.outcome import Ledger, Outcome
+from cyberalarm.envelope import certificate, payload, receipts, sealing
+from cyberalarm.envelope.documents import Enrolment, Status
+from cyberalarm.envelope.errors import EnvelopeRefused, RequestRefused
+from cyberalarm.envelope.keys import AnalysisKey, SigningKey, VerifyKey
+from cyberalarm.envelope.receipts import Receipt
+from cyberalarm.envelope.requests import EnrolmentRequest, SignedRequest
+from cyberalarm.envelope.tokens import RegistrationToken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+REFERENCE = "c-test"
+
+
+@dataclass
+class Refusal(Exception):  # noqa: N818 - the field says "refused"
+    """An answer that is a problem document."""
+
+    status: int
+    code: str
+    extra: dict[str, object] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Answer:
+    """Bytes to answer with, whatever they are; `cut` closes the connection after so many of them."""
+
+    status: int
+    content: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int | None = None
+
+
+@dataclass
+class Taken:
+    """One accepted envelope."""
+
+    sequence: int
+    digest: str
+    key: str
+    ledgers: dict[str, Ledger]
+    events: pa.Table
+
+
+class FakeCentre:
+    """`answers` are used first, one for each envelope that comes: an Answer, or a function of the honest receipt's bytes."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.receipt_key = SigningKey.generate()
+        self.analysis = [AnalysisKey.generate()]
+        self.collectors: dict[str, bytes] = {}
+        self.secrets: dict[str, bytes] = {}
+        self.used: dict[str, bytes] = {}
+        self.taken: list[Taken] = []
+        self.receipts: dict[str, bytes] = {}
+        self.sequence, self.head = 0, sealing.FIRST_PREVIOUS
+        self.arrivals = 0
+        self.clock_ms = 0
+        self.held = False
+        self.minimum_version = "0.1.0"
+        self.asked_status = 0
+        self.answers: deque[Answer | Callable[[bytes], Answer]] = deque()
+        self.lock = threading.Lock()
+        paths = certificate.make(folder, ["127.0.0.1"])
+        self.pin = certificate.pin(paths.certificate.read_bytes())
+        handler = type("Handler", (_Handler,), {"centre": self})
+        self._server = _Server(("127.0.0.1", 0), handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(paths.certificate, paths.key)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"https://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    def __enter__(self) -> FakeCentre:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def token(self, reference: str = REFERENCE) -> RegistrationToken:
+        made = RegistrationToken.new(self.url, self.pin, reference)
+        self.secrets[reference] = made.secret
+        self.used.pop(reference, None)
+        return made
+
+    @property
+    def lines(self) -> int:
+        return sum(ledger.received for one in self.taken for ledger in one.ledgers.values())
+
+    def total(self) -> Ledger:
+        whole = Ledger()
+        for one in self.taken:
+            for ledger in one.ledgers.values():
+                whole.merge(ledger)
+        return whole
+
+    def events(self) -> list[dict[str, object]]:
+        return [row for one in self.taken for row in one.events.to_pylist()]
+
+    def enrol(self, body: bytes) -> bytes:
+        request = EnrolmentRequest.from_bytes(body)
+        request.verify_proof()
+        if self.secrets.get(request.collector) != request.secret:
+            raise Refusal(403, "token-unknown")
+        if self.used.setdefault(request.collector, request.public_key) != request.public_key:
+            raise Refusal(403, "token-used")
+        self.collectors[request.collector] = request.public_key
+        keys = tuple(key.public for key in self.analysis)
+        document = Enrolment(
+            request.collector, self.url, self.receipt_key.public, keys, self.sequence + 1, self.head, self.now()
+        )
+        return document.sign(self.receipt_key)
+
+    def take(self, envelope: bytes) -> bytes:
+        self.arrivals += 1
+        header = sealing.read_header(envelope)
+        key = self.collectors.get(header.collector)
+        if key is None:
+            raise Refusal(403, "collector-unknown")
+        sealing.verify(envelope, VerifyKey(key))
+        digest = sealing.digest(envelope)
+        if digest in self.receipts:
+            return self.receipts[digest]
+        self._check_chain(header)
+        opened = sealing.open_sealed(envelope, {k.public.key_id: k for k in self.analysis})
+        ledgers, stream = payload.unpack(opened)
+        events = pa.ipc.open_stream(stream).read_all()
+        kept = sum(ledger.outcomes[Outcome.KEPT] for ledger in ledgers.values())
+        lines = sum(ledger.received for ledger in ledgers.values())
+        balanced = all(ledger.balanced for ledger in ledgers.values())
+        if not balanced or sum(events["count"].to_pylist()) != kept:
+            raise Refusal(422, "ledger-unbalanced")
+        if (events.num_rows, lines) != (header.events, header.lines):
+            raise Refusal(422, "header-mismatch")
+        if events.num_rows > 200_000:
+            raise Refusal(422, "events-too-many")
+        self.taken.append(Taken(header.sequence, digest, header.key, ledgers, events))
+        self.sequence, self.head = header.sequence, digest
+        receipt = Receipt(digest, header.collector, header.sequence, events.num_rows, self.now())
+        self.receipts[digest] = receipts.issue(receipt, self.receipt_key)
+        return self.receipts[digest]
+
+    def _check_chain(self, header: sealing.Header) -> None:
+        expected = {"expected": self.sequence + 1}
+        if header.sequence > self.sequence + 1:
+            raise Refusal(409, "chain-gap", expected)
+        if header.sequence <= self.sequence:
+            raise Refusal(409, "envelope-replayed", expected)
+        if header.previous != self.head:
+            raise Refusal(409, "chain-forked", expected)
+
+    def status(self, request: SignedRequest, path: str) -> bytes:
+        self.asked_status += 1
+        request.verify(VerifyKey(self.collectors[request.collector]), "GET", path, b"", self.now())
+        keys = tuple(key.public for key in self.analysis)
+        status = Status(
+            request.collector,
+            "0.1.0",
+            (),
+            self.minimum_version,
+            self.held,
+            self.now(),
+            self.sequence + 1,
+            self.head,
+            keys,
+        )
+        return status.sign(self.receipt_key)
+
+    def now(self) -> int:
+        return int(time.time() * 1000) + self.clock_ms
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that go away in the middle are what these tests are about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    centre: ClassVar[FakeCentre]
+    protocol_version = "HTTP/1.1"
+    timeout = 20
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        centre = self.centre
+        with centre.lock:
+            if self.path.endswith("/enrol"):
+                self._answer(lambda: centre.enrol(body))
+                return
+            misbehaved = centre.answers.popleft() if centre.answers else None
+            if isinstance(misbehaved, Answer):
+                centre.arrivals += 1
+                self._write(misbehaved)
+            elif misbehaved is not None:
+                self._write(misbehaved(centre.take(body)))
+            else:
+                self._answer(lambda: centre.take(body))
+
+    def do_GET(self) -> None:
+        with self.centre.lock:
+            self._answer(lambda: self.centre.status(SignedRequest.read(self.headers), self.path))
+
+    def _answer(self, work: Callable[[], bytes]) -> None:
+        try:
+            self._write(Answer(200, work(), {"Content-Type": "application/json"}))
+        except Refusal as refusal:
+            self._write(problem(refusal.status, refusal.code, refusal.extra, refusal.headers))
+        except (EnvelopeRefused, RequestRefused) as error:
+            self._write(problem(403, error.code))
+
+    def _write(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        for name, value in {**answer.headers, "Content-Length": str(len(answer.content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(answer.content[: answer.cut])
+        if answer.cut is not None:
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        pass
+
+
+def problem(
+    status: int, code: str, extra: dict[str, object] | None = None, headers: dict[str, str] | None = None
+) -> Answer:
+    document = {"type": "about:blank", "title": code, "status": status, "detail": f"In short: {code}.", "code": code}
+    content = json.dumps({**document, **(extra or {})}).encode()
+    return Answer(status, content, {"Content-Type": "application/problem+json", **(headers or {})})
