@@ -11,13 +11,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
+from structlog.testing import capture_logs
 
 from cyberalarm.central.events.arrow import Origin, table_of, with_origin
 from cyberalarm.central.findings.models import Finding
 from cyberalarm.central.jobs.models import JobRun
 from cyberalarm.central.jobs.schedule import Every, wait_after
-from cyberalarm.central.jobs.supervisor import Supervisor, recover_orphans, run_if_due
+from cyberalarm.central.jobs.supervisor import Supervisor, recover_orphans, run_if_due, supervised_since
 from cyberalarm.central.jobs.work import Job, default_jobs
 from cyberalarm.core.errors import CyberAlarmError
 
@@ -156,6 +157,80 @@ def test_the_threads_run_and_stop(store: EventStore) -> None:
     supervisor.stop(PATIENCE)
     assert not [t for t in threading.enumerate() if t.name in {"job-good", "job-bad"}]
     assert {r.job: r.state for r in JobRun.objects.all()} == {"good": "done", "bad": "failed"}
+
+
+def test_a_failing_database_is_met_with_growing_waits_and_one_traceback(store: EventStore) -> None:
+    """What fails before a run has its row: nothing is written down, so the waits are kept in memory."""
+    asked: list[int] = []
+    enough = threading.Event()
+
+    def broken_clock() -> datetime:
+        if threading.current_thread().name == "job-never":
+            raise OperationalError("database or disk is full")
+        return NOW
+
+    def back_off(failures: int) -> timedelta:
+        asked.append(failures)
+        if failures == 4:
+            enough.set()
+        return timedelta(milliseconds=1)
+
+    work = Counting()
+    job = Job("never", Every.MINUTE, work)
+    supervisor = Supervisor(store, (job,), clock=broken_clock, look_seconds=3600, back_off=back_off)
+    with capture_logs() as logs:
+        supervisor.start()
+        assert enough.wait(PATIENCE)
+        supervisor.stop(PATIENCE)
+    told = [entry for entry in logs if entry["event"] == "jobs.supervisor_failed"]
+    assert asked[:4] == [1, 2, 3, 4]
+    assert [entry["failures"] for entry in told][:4] == [1, 2, 3, 4]
+    assert [bool(entry.get("exc_info")) for entry in told][:4] == [True, False, False, False]
+    assert work.runs == 0
+    assert not JobRun.objects.exists()
+
+
+def test_a_run_whose_end_could_not_be_written_is_done_again(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full for the one write that ends a run; afterwards the job must not stand still for ever."""
+    save, failures = JobRun.save, [1]
+
+    def full_once(run: JobRun, *args: object, **kwargs: object) -> None:
+        if failures and run.finished is not None:
+            failures.clear()
+            raise OperationalError("database or disk is full")
+        save(run, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(JobRun, "save", full_once)
+    again = threading.Event()
+
+    class Twice(Counting):
+        def __call__(self, store: EventStore, now: datetime) -> str:
+            said = super().__call__(store, now)
+            if self.runs == 2:
+                again.set()
+            return said
+
+    job = Job("count", Every.WEEK, Twice())
+    supervisor = Supervisor(store, (job,), look_seconds=0.01, back_off=lambda _: timedelta(milliseconds=1))
+    supervisor.start()
+    assert again.wait(PATIENCE)
+    supervisor.stop(PATIENCE)
+    assert [(r.state, r.result, r.attempts) for r in JobRun.objects.all()] == [("done", "run 2", 2)]
+
+
+def test_a_supervisor_says_since_when_it_runs(store: EventStore) -> None:
+    supervisor = Supervisor(store, (), clock=at(NOW))
+    assert supervised_since() is None
+    supervisor.start()
+    assert supervised_since() == NOW
+    supervisor.stop()
+    assert supervised_since() is None
+
+
+def test_the_newest_success_is_kept_however_old(store: EventStore) -> None:
+    run_if_due(Job("count", Every.WEEK, Counting()), store, at(NOW))
+    run_if_due(Job("count", Every.WEEK, Counting(failures=1)), store, at(NOW + timedelta(days=9)))
+    assert [r.state for r in JobRun.objects.order_by("key")] == ["done", "failed"]
 
 
 def test_stopping_lets_a_running_job_finish(store: EventStore) -> None:

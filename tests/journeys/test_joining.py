@@ -67,6 +67,29 @@ def enrol(centre: Centre, token: RegistrationToken) -> Enrolment:
         return Enrolment.read(answer.read())
 
 
+def stop_and_revoke(officer: Page, owner: Page) -> None:
+    """From the member's page: stop the collector, let it go on, revoke it after being asked; the owner reads each."""
+    officer.get_by_role("link", name="Server room").click()
+    officer.get_by_label("Why?").fill("It floods us")
+    officer.get_by_role("button", name="Stop this collector").click()
+    expect(officer.get_by_text("“Server room” was stopped.")).to_be_visible()
+    owner.goto("/member/")
+    expect(owner.get_by_role("heading", name="Your collector: stopped by the centre")).to_be_visible()
+
+    officer.get_by_label("Why?").fill("It is mended")
+    officer.get_by_role("button", name="Let this collector go on").click()
+    expect(officer.get_by_text("“Server room” may go on.")).to_be_visible()
+
+    officer.get_by_role("link", name="Revoke this collector for good").click()
+    expect(officer.get_by_text("This cannot be undone.")).to_be_visible()
+    officer.get_by_label("Why?").fill("Stolen from the server room")
+    officer.get_by_role("button", name="Revoke this collector").click()
+    expect(officer.get_by_text("“Server room” was revoked.")).to_be_visible()
+    expect(officer.get_by_role("button", name="Stop this collector")).to_have_count(0)
+    owner.goto("/member/")
+    expect(owner.get_by_role("heading", name="Your collector was revoked")).to_be_visible()
+
+
 def test_a_school_joins_and_its_collector_enrols(people: People, centre: Centre) -> None:
     kind = "with scripts" if people.scripts else "without scripts"
     organisation, email = f"Hill Street School {kind}", f"olive{int(people.scripts)}@hill-street.example"
@@ -130,6 +153,8 @@ def test_a_school_joins_and_its_collector_enrols(people: People, centre: Centre)
     assert check
     visitor.goto(check)
     expect(visitor.get_by_role("heading", name=organisation)).to_be_visible()
+
+    stop_and_revoke(officer, owner)
 
     owner.get_by_role("button", name="Sign out").click()
     owner.goto("/member/")

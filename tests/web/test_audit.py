@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
+import os
+import pwd
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +25,28 @@ _TRIGGERS = ("audit_entry_no_update", "audit_entry_no_delete")
 
 @pytest.fixture
 def rows(officer: User) -> list[Entry]:
-    return [record(officer, action, f"member:m-{at}") for at, action in enumerate(Action)]
+    """One of each act, with a reason for every second, and at the end one from the machine's console."""
+    made = [record(officer, action, f"member:m-{at}", "left us" * (at % 2)) for at, action in enumerate(Action)]
+    return [*made, record(None, Action.REVOKED, "collector:c-1", "stolen")]
+
+
+def test_an_act_at_the_console_has_a_name_and_no_number(officer: User) -> None:
+    by_person = record(officer, Action.STOPPED, "collector:c-1", "it floods us")
+    assert (by_person.actor, by_person.actor_name, by_person.why) == (officer.pk, None, "it floods us")
+    by_nobody = Entry.objects.get(pk=record(None, Action.RESUMED, "collector:c-1").pk)
+    assert (by_nobody.actor, by_nobody.actor_name, by_nobody.why) == (0, pwd.getpwuid(os.getuid()).pw_name, None)
+    assert by_nobody.who.endswith("at the machine's console")
+
+
+def test_rows_of_before_keep_their_digest(officer: User) -> None:
+    """A row without the later columns has the digest that the first version of the program gave it."""
+    row = record(officer, Action.MEMBER_VIEWED, "member:m-1")
+    table = {
+        "sequence": row.sequence, "at": row.at.astimezone(UTC).isoformat(timespec="microseconds"), "actor": row.actor,
+        "actor_role": row.actor_role, "action": "member-viewed", "subject": "member:m-1", "previous": row.previous,
+    }  # fmt: skip
+    old = hashlib.sha256(json.dumps(table, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
+    assert row.digest == old
 
 
 def test_rows_are_chained(rows: list[Entry]) -> None:
@@ -71,6 +97,8 @@ def test_the_database_refuses(rows: list[Entry], statement: str) -> None:
         "UPDATE audit_entry SET actor = actor + 1 WHERE sequence = %s",
         "UPDATE audit_entry SET at = '2020-01-01 00:00:00' WHERE sequence = %s",
         "UPDATE audit_entry SET previous = digest WHERE sequence = %s",
+        "UPDATE audit_entry SET why = 'another reason' WHERE sequence = %s",
+        "UPDATE audit_entry SET actor_name = 'somebody' WHERE sequence = %s",
         "DELETE FROM audit_entry WHERE sequence = %s",
     ],
 )

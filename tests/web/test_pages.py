@@ -15,7 +15,7 @@ from cyberalarm.central.accounts.services import create_member_user, create_poli
 from cyberalarm.central.audit.models import Action, Entry
 from cyberalarm.central.events.arrow import Origin, table_of, with_origin
 from cyberalarm.central.findings.models import Finding
-from cyberalarm.central.ingest.models import LedgerTotal
+from cyberalarm.central.ingest.models import Envelope, LedgerTotal
 from cyberalarm.central.members.models import Collector, Member, Site
 from cyberalarm.core.outcome import OUTCOMES
 from cyberalarm.core.places import Scope
@@ -164,7 +164,7 @@ def test_a_token_is_shown_once_and_made_once(owner: User, site: Site) -> None:
     fresh = re.search(r"ca1\.[\w.-]+", renewed.content.decode())
     assert fresh
     assert fresh[0] != token[0]
-    assert Entry.objects.filter(action=Action.TOKEN_RENEWED).count() == 1
+    assert Entry.objects.filter(action=Action.TOKEN_RENEWED, subject=f"collector:{collector.reference}").count() == 1
 
 
 def test_sites_have_one_name_each(owner: User, site: Site) -> None:
@@ -176,11 +176,13 @@ def test_sites_have_one_name_each(owner: User, site: Site) -> None:
 
 
 def test_the_ledger_shows_every_outcome(events: EventStore, owner: User, site: Site) -> None:
-    collector = Collector.objects.create(
-        site=site, name="C", status=Collector.Status.ENROLLED, last_seen=timezone.now() - timedelta(minutes=5)
-    )
-    counts = {str(outcome): 11 + at for at, outcome in enumerate(OUTCOMES)}
     now = timezone.now()
+    collector = Collector.objects.create(site=site, name="C", status=Collector.Status.ENROLLED, last_seen=now)
+    Envelope.objects.create(
+        collector=collector, sequence=1, digest="d" * 64, state=Envelope.State.STORED, sealed=now, rows=1, lines=135,
+        received=now - timedelta(minutes=5), size=1, ledgers={},
+    )  # fmt: skip
+    counts = {str(outcome): 11 + at for at, outcome in enumerate(OUTCOMES)}
     LedgerTotal.objects.create(
         collector=collector, device="d-1", received=sum(counts.values()), dropped_by_kernel=99,
         first_received=now, last_received=now, **counts,
@@ -192,6 +194,51 @@ def test_the_ledger_shows_every_outcome(events: EventStore, owner: User, site: S
     home = Visitor(owner).get("/member/").content.decode()
     assert "Everything is working" in home
     assert "5 minutes ago" in home
+
+
+def test_asking_for_the_status_is_no_sending(events: EventStore, owner: User, officer: User, site: Site) -> None:
+    """It polls, its bundles are refused, and an hour ago it still sent: the page must not say that all is well."""
+    now = timezone.now()
+    collector = Collector.objects.create(
+        site=site, name="Server room", status=Collector.Status.ENROLLED, last_seen=now, enrolled=now - timedelta(days=9),
+        refused_code="header-mismatch", refused_at=now, refused_since=now - timedelta(minutes=50), refused_proven=True,
+    )  # fmt: skip
+    Envelope.objects.create(
+        collector=collector, sequence=1, digest="d" * 64, state=Envelope.State.STORED, sealed=now, rows=1, lines=9,
+        received=now - timedelta(hours=1), size=1, ledgers={},
+    )  # fmt: skip
+    home = Visitor(owner).get("/member/").content.decode()
+    assert "Everything is working" not in home
+    assert "its bundles are refused" in home
+    assert "header-mismatch" in home
+    police = Visitor(officer)
+    for address in (
+        "/police/",
+        f"/police/members/{site.member.reference}",
+        f"/police/collectors/{collector.reference}",
+    ):
+        text = police.get(address).content.decode()
+        assert "bundles are refused" in text, address
+        assert collector.reference in text, address
+    Envelope.objects.create(
+        collector=collector, sequence=2, digest="e" * 64, state=Envelope.State.STORED, sealed=now, rows=1, lines=9,
+        received=now, size=1, ledgers={},
+    )  # fmt: skip
+    assert "Everything is working" in Visitor(owner).get("/member/").content.decode()
+    assert "bundles are refused" not in police.get("/police/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [("stopped", "has stopped this collector"), ("revoked", "withdrawn for good")]
+)
+def test_a_stopped_or_revoked_collector_is_told_plainly(owner: User, site: Site, status: str, words: str) -> None:
+    collector = Collector.objects.create(site=site, name="C", status=status, status_since=timezone.now())
+    text = Visitor(owner).get(f"/member/collectors/{collector.reference}").content.decode()
+    assert words in text
+    assert "Renew the token" not in text
+    assert {"stopped": "stopped by the centre", "revoked": "was revoked"}[status] in Visitor(owner).get(
+        "/member/"
+    ).content.decode()
 
 
 def test_error_pages_wear_the_layout(visitor: Visitor) -> None:

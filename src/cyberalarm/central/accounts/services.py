@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cyberalarm.central.members.models import Member
 
 Person = User | AnonymousUser
+_ACTING_ROLES = frozenset({Role.PROTECT_OFFICER, Role.OPERATOR})
 
 
 def scope_of(user: Person) -> Scope:
@@ -75,6 +76,27 @@ def may_decide_sign_up(user: Person, member: Member) -> bool:
     return (
         isinstance(user, User) and user.is_police and user.role == Role.PROTECT_OFFICER and may_see_member(user, member)
     )
+
+
+def may_act_for(user: Person, member: Member | None) -> bool:
+    """May this person stop collectors, end the membership and close findings of this member?
+
+    Cyber Protect officers and operators, inside their scope. None stands for what concerns the whole network: findings
+    of no single member, for the national ones.
+    """
+    if not isinstance(user, User) or not user.is_active or user.role not in _ACTING_ROLES:
+        return False
+    return may_see_member(user, member) if member is not None else scope_of(user) == Scope.national()
+
+
+def may_acknowledge(user: Person, member: Member) -> bool:
+    """May this person say for the member that it has seen a finding? The member's owner."""
+    return isinstance(user, User) and user.role == Role.OWNER and may_see_member(user, member)
+
+
+def may_operate(user: Person) -> bool:
+    """May this person see how the centre itself is? Only the centre's operators."""
+    return may_read_audit(user)
 
 
 def may_read_audit(user: Person) -> bool:

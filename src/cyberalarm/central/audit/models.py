@@ -3,7 +3,7 @@
 Invariants: rows are only ever added; `sequence` counts from 1 without a gap; `digest` covers the rest of the
 row and the digest before it. The ORM refuses to change or remove a row, and so do triggers in the database
 (see the migrations). People appear by number, never by name or address, so that erasing a person leaves the
-chain whole.
+chain whole. Only who acts at the machine's console has no number, and appears by the machine's own account name.
 """
 
 from __future__ import annotations
@@ -24,6 +24,18 @@ class Action(models.TextChoices):
     TOKEN_RENEWED = "token-renewed", "Renewed a registration token"
     REPORT_DOWNLOADED = "report-downloaded", "Downloaded a report"
     MEMBER_VIEWED = "member-viewed", "Looked at a member's data"
+    STOPPED = "collector-stopped", "Stopped a collector"
+    RESUMED = "collector-resumed", "Let a collector go on"
+    REVOKED = "collector-revoked", "Revoked a collector"
+    MEMBERSHIP_ENDED = "membership-ended", "Ended a membership"
+    FINDING_ACKNOWLEDGED = "finding-acknowledged", "Acknowledged a finding"
+    FINDING_CLOSED = "finding-closed", "Closed a finding"
+    FINDING_REOPENED = "finding-reopened", "Opened a finding again"
+
+
+# Who acts without signing in: an operator at the machine's own console. No person has this number or this role.
+NOBODY = 0
+CONSOLE = "console"
 
 
 def _refuse(*_: object, **__: object) -> Never:
@@ -47,6 +59,9 @@ class Entry(models.Model):
     actor_role = models.CharField(max_length=16)
     action = models.CharField(max_length=32, choices=Action.choices)
     subject = models.CharField(max_length=64, blank=True)  # such as member:m-… or collector:c-…
+    # Empty in rows of before there were these two; such rows keep the digest they were given.
+    actor_name = models.CharField(max_length=64, null=True, blank=True)  # only of an actor without a number
+    why = models.CharField(max_length=200, null=True, blank=True)  # the reason that was given
     previous = models.CharField(max_length=64)
     digest = models.CharField(max_length=64, unique=True)
 
@@ -62,6 +77,13 @@ class Entry(models.Model):
     def role_name(self) -> str:
         """The role that the person had at that moment."""
         return str(Role(self.actor_role).label)
+
+    @property
+    def who(self) -> str:
+        """The actor, as far as the record says."""
+        if self.actor == NOBODY:
+            return f"{self.actor_name} at the machine's console"
+        return f"person {self.actor} ({self.role_name})"
 
     save = _refuse
     delete = _refuse

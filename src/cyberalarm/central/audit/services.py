@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import pwd
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,17 +13,20 @@ from django.db import transaction
 from django.utils import timezone
 
 from cyberalarm.central.audit.errors import ChainBrokenError
-from cyberalarm.central.audit.models import Action, Entry
+from cyberalarm.central.audit.models import CONSOLE, NOBODY, Action, Entry
 
 if TYPE_CHECKING:
     from cyberalarm.central.accounts.models import User
 
 FIRST_PREVIOUS = "0" * 64
+# As long as the columns are.
+_LONGEST_NAME = 64
+_LONGEST_WHY = 200
 
 
 def digest(entry: Entry) -> str:
-    """SHA-256 over all columns but the digest itself, as canonical JSON."""
-    table = {
+    """SHA-256 over all columns but the digest itself, as canonical JSON; columns that came later only where filled."""
+    table: dict[str, str | int] = {
         "sequence": entry.sequence,
         "at": _text(entry.at),
         "actor": entry.actor,
@@ -30,6 +35,8 @@ def digest(entry: Entry) -> str:
         "subject": entry.subject,
         "previous": entry.previous,
     }
+    later = {"actor_name": entry.actor_name, "why": entry.why}
+    table |= {name: value for name, value in later.items() if value is not None}
     return hashlib.sha256(json.dumps(table, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
 
 
@@ -37,9 +44,10 @@ def _text(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def record(actor: User, action: Action, subject: str = "") -> Entry:
+def record(actor: User | None, action: Action, subject: str = "", why: str = "") -> Entry:
     """Add one row. Call it inside the transaction of the act, so that both happen or neither.
 
+    Without an actor it is somebody at the machine's console, who is recorded by the account that this process runs as.
     Writers are serial: SQLite's immediate transactions allow one at a time, and `sequence` being the key
     makes the loser of any other race fail rather than fork the chain.
     """
@@ -48,15 +56,25 @@ def record(actor: User, action: Action, subject: str = "") -> Entry:
         entry = Entry(
             sequence=last.sequence + 1 if last else 1,
             at=timezone.now(),
-            actor=actor.pk,
-            actor_role=actor.role,
+            actor=actor.pk if actor else NOBODY,
+            actor_role=actor.role if actor else CONSOLE,
+            actor_name=None if actor else _account(),
             action=action,
             subject=subject,
+            why=why[:_LONGEST_WHY] or None,
             previous=last.digest if last else FIRST_PREVIOUS,
         )
         entry.digest = digest(entry)
         entry._insert_once()  # noqa: SLF001
     return entry
+
+
+def _account() -> str:
+    """The machine's name for the account of this process; its number where it has none."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name[:_LONGEST_NAME]
+    except KeyError:
+        return f"account {os.getuid()}"
 
 
 def verify_chain() -> int:

@@ -17,7 +17,7 @@ from cyberalarm.central.findings.models import Finding, FindingQuerySet
 from cyberalarm.central.ingest.models import activity_of
 from cyberalarm.central.members.models import Collector, Member
 from cyberalarm.central.portal.services import signs_of
-from cyberalarm.central.portal.status import QUIET_AFTER, Refusal, standing_refusal
+from cyberalarm.central.portal.status import QUIET_AFTER, standing_refusal
 from cyberalarm.central.reports.models import Report
 from cyberalarm.core.places import Level, Scope, forces, regions
 from cyberalarm.core.ports import port_name
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cyberalarm.central.accounts.models import User
     from cyberalarm.central.events.rows import Row
     from cyberalarm.central.events.store import EventStore
+    from cyberalarm.central.ingest.refusals import Refusal
 
 PERIODS: tuple[int, ...] = (7, 28)
 _TOP = 10

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from cyberalarm.central.console import views
+from cyberalarm.central.console import acting, views
 
 app_name = "console"
 urlpatterns = [
@@ -8,6 +8,12 @@ urlpatterns = [
     path("overview/<str:level>/<str:code>", views.overview_of, name="overview-of"),
     path("members", views.members, name="members"),
     path("members/<str:reference>", views.member, name="member"),
+    path("members/<str:reference>/end", acting.end_membership, name="end-membership"),
+    path("collectors/<str:reference>", acting.collector, name="collector"),
+    path("collectors/<str:reference>/<str:name>", acting.act, name="act"),
+    path("findings", views.findings, name="findings"),
+    path("findings/<int:key>", acting.finding, name="finding"),
+    path("operations", views.operations, name="operations"),
     path("sign-ups", views.sign_ups, name="sign-ups"),
     path("sign-ups/<str:reference>", views.decide, name="decide"),
 ]

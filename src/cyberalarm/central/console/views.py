@@ -10,19 +10,33 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from cyberalarm.central.accounts.access import police_page
-from cyberalarm.central.accounts.services import may_decide_sign_up, may_see_member, scope_covers, scope_of
+from cyberalarm.central.accounts.services import (
+    may_act_for,
+    may_decide_sign_up,
+    may_operate,
+    may_see_member,
+    scope_covers,
+    scope_of,
+)
 from cyberalarm.central.audit.models import Action
 from cyberalarm.central.audit.services import record
-from cyberalarm.central.console import services
+from cyberalarm.central.console import judging, services
 from cyberalarm.central.console.errors import DecisionRefusedError
 from cyberalarm.central.events import store as event_store
+from cyberalarm.central.findings.models import Finding
+from cyberalarm.central.jobs.models import JobRun
 from cyberalarm.central.members.models import Member
+from cyberalarm.central.portal.services import collector_views
+from cyberalarm.central.site.health import examine
 from cyberalarm.core.places import Level, Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cyberalarm.central.accounts.models import User
 
 _PAGE = 50
@@ -58,6 +72,8 @@ def _overview(request: HttpRequest, user: User, scope: Scope) -> HttpResponse:
         "two_factor": is_mfa_enabled(user),
         "periods": services.PERIODS,
         "findings": services.findings_in(scope),
+        "acts": _acts(user),
+        "troubled": services.troubled_in(scope),
         "reports": services.reports_in(scope),
         "members": services.members_in(scope).filter(status=Member.Status.APPROVED).count(),
         "pending": services.pending_in(scope).count(),
@@ -87,12 +103,48 @@ def member(request: HttpRequest, user: User, reference: str) -> HttpResponse:
     context = {
         "member": found,
         "view": services.overview(event_store.current(), scope, services.PERIODS[-1]),
-        "collectors": services.collectors_of(found),
+        "collectors": collector_views(found, timezone.now()).values(),
         "findings": services.findings_in(scope),
+        "acts": _acts(user),
         "reports": services.reports_of(found),
+        "may_end": found.status == Member.Status.APPROVED and may_act_for(user, found),
         "may_decide": found.status == Member.Status.PENDING and may_decide_sign_up(user, found),
     }
     return render(request, "console/member.html", context)
+
+
+def _acts(user: User) -> Callable[[Finding], tuple[tuple[str, str], ...]]:
+    """What this person may do to a finding, for the buttons below it."""
+    return lambda one: judging.POLICE_ACTS[one.status] if may_act_for(user, one.member) else ()
+
+
+@require_safe
+@police_page
+def findings(request: HttpRequest, user: User) -> HttpResponse:
+    """All findings of the person's scope, closed ones too, newest first."""
+    rows = services.all_findings_in(scope_of(user))
+    status = request.GET.get("status", "")
+    if status in Finding.Status.values:
+        rows = rows.filter(status=status)
+    page = Paginator(rows, _PAGE).get_page(request.GET.get("page"))
+    context = {
+        "page": page,
+        "status": status,
+        "statuses": Finding.Status.choices,
+        "scope": scope_of(user),
+        "acts": _acts(user),
+    }
+    return render(request, "console/findings.html", context)
+
+
+@require_safe
+@police_page
+def operations(request: HttpRequest, user: User) -> HttpResponse:
+    """How the centre itself is, for its operators."""
+    if not may_operate(user):
+        raise Http404
+    context = {"checks": examine(), "runs": JobRun.objects.all()[:_PAGE]}
+    return render(request, "console/operations.html", context)
 
 
 def _visible(user: User, reference: str) -> Member:

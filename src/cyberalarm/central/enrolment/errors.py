@@ -37,3 +37,9 @@ class CollectorStoppedError(RefusedError):
 
 class CollectorUnknownError(RefusedError):
     code = "collector-unknown"
+
+
+class ActRefusedError(RefusedError):
+    """A collector or a membership cannot be changed like this in the state it is in."""
+
+    code = "act-refused"

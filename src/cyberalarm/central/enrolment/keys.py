@@ -51,13 +51,23 @@ _guard = threading.Lock()
 
 def centre_keys(config: CentralConfig) -> CentreKeys:
     """The keys of the centre with this configuration; missing ones are made."""
-    folder = config.data.resolve() / "keys"
+    folder = _folder(config)
     with _guard:
         if folder not in _loaded:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _alone(folder):
                 _loaded[folder] = _load(folder, config)
         return _loaded[folder]
+
+
+def certificate_paths(config: CentralConfig) -> CertificatePaths:
+    """Where the TLS certificate and its key are, or will be."""
+    folder = _folder(config)
+    return CertificatePaths(folder / "tls-certificate.pem", folder / "tls-key.pem")
+
+
+def _folder(config: CentralConfig) -> Path:
+    return config.data.resolve() / "keys"
 
 
 def _load(folder: Path, config: CentralConfig) -> CentreKeys:
@@ -71,7 +81,7 @@ def _load(folder: Path, config: CentralConfig) -> CentreKeys:
             AnalysisKey.generate(suite).save(path)
         key = AnalysisKey.load(path)
         analysis[key.public.key_id] = key
-    paths = CertificatePaths(folder / "tls-certificate.pem", folder / "tls-key.pem")
+    paths = certificate_paths(config)
     if not paths.certificate.exists():
         paths = certificate.make(folder, _names(config))
     return CentreKeys(SigningKey.load(receipts), analysis, paths, certificate.pin(paths.certificate.read_bytes()))

@@ -68,6 +68,13 @@ PROBLEMS: dict[str, HTTPStatus] = {
 }
 
 
+def refused_since_start() -> dict[str, int]:
+    """How often this process has refused, by code, most often first."""
+    samples = [sample for metric in REFUSED.collect() for sample in metric.samples]
+    counts = {sample.labels["code"]: int(sample.value) for sample in samples if sample.name.endswith("_total")}
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
 def problem_body(error: CyberAlarmError) -> tuple[HTTPStatus, bytes]:
     """Status and JSON of a refusal; an error without a place in `PROBLEMS` is a defect of ours: KeyError.
 

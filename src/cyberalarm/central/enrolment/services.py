@@ -1,4 +1,4 @@
-"""Provisioning and enrolling collectors, and telling who may speak.
+"""Provisioning and enrolling collectors, and telling who may speak. What people do to them later is in `acts`.
 
 Invariants:
 - a token's secret is shown once; only its hash is stored; it works once and for 14 days
@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from cyberalarm.central.audit import services as audit
 from cyberalarm.central.audit.models import Action
+from cyberalarm.central.enrolment.acts import end_membership, resume, revoke, stop
 from cyberalarm.central.enrolment.errors import (
     CollectorRevokedError,
     CollectorUnknownError,
@@ -31,6 +32,7 @@ from cyberalarm.central.enrolment.errors import (
 from cyberalarm.central.enrolment.keys import centre_keys
 from cyberalarm.central.enrolment.models import Chain
 from cyberalarm.central.members.models import Collector, Member, Site
+from cyberalarm.core.errors import RefusedError
 from cyberalarm.envelope.documents import Enrolment
 from cyberalarm.envelope.tokens import RegistrationToken, secret_hash
 
@@ -38,6 +40,21 @@ if TYPE_CHECKING:
     from cyberalarm.central.accounts.models import User
     from cyberalarm.central.config import CentralConfig
     from cyberalarm.envelope.requests import EnrolmentRequest
+
+__all__ = [
+    "TOKEN_LIFETIME",
+    "chain_of",
+    "configuration",
+    "end_membership",
+    "enrol",
+    "milliseconds",
+    "provision",
+    "renew_token",
+    "resume",
+    "revoke",
+    "speaking_collector",
+    "stop",
+]
 
 log = structlog.get_logger(__name__)
 
@@ -96,18 +113,32 @@ def enrol(request: EnrolmentRequest) -> bytes:
     Raises TokenUnknownError, TokenExpiredError, TokenUsedError, CollectorRevokedError, RequestRefused.
     """
     request.verify_proof()
-    with transaction.atomic():
-        collector = _collector_of_token(request)
-        # A used token keeps its hash and has no time to expire.
-        if collector.token_expires is None:
-            if collector.public_key is None or bytes(collector.public_key) != request.public_key:
-                raise TokenUsedError(
-                    "The registration token was used before.",
-                    next_step="Ask for a new token on the collector's page.",
-                )
-        else:
-            _accept(collector, request)
+    try:
+        with transaction.atomic():
+            collector = _collector_of_token(request)
+            # A used token keeps its hash and has no time to expire.
+            if collector.token_expires is None:
+                _refuse_another_key(collector, request)
+            else:
+                _accept(collector, request)
+    except RefusedError as error:
+        _warn_of(request.collector, error)
+        raise
     return _document(collector)
+
+
+def _warn_of(claimed: str, error: RefusedError) -> None:
+    """Somebody asked to be a collector that we know, and may not: an old token, or one that was stolen."""
+    if Collector.objects.filter(reference=claimed).exists():
+        log.warning("collector.refused", collector=claimed, code=error.code, proven=False)
+
+
+def _refuse_another_key(collector: Collector, request: EnrolmentRequest) -> None:
+    if collector.public_key is None or bytes(collector.public_key) != request.public_key:
+        raise TokenUsedError(
+            "The registration token was used before.",
+            next_step="Ask for a new token on the collector's page.",
+        )
 
 
 def _collector_of_token(request: EnrolmentRequest) -> Collector:
@@ -130,9 +161,12 @@ def _accept(collector: Collector, request: EnrolmentRequest) -> None:
         )
     collector.public_key = request.public_key
     collector.version, collector.platform = request.version, request.platform
-    collector.status = Collector.Status.ENROLLED
+    # The stop switch is the centre's: enrolling anew does not undo it.
+    if collector.status != Collector.Status.STOPPED:
+        collector.status = Collector.Status.ENROLLED
     collector.enrolled = collector.last_seen = now
     collector.token_expires = None
+    collector.refused_code = collector.refused_at = collector.refused_since = collector.refused_proven = None
     collector.save()
     log.info("collector.enrolled", collector=collector.reference, version=request.version)
 

@@ -5,10 +5,18 @@ The rows themselves are in the event store, the sealed originals in files (see `
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from django.db import models
+from django.db.models import OuterRef, Subquery
 
 from cyberalarm.central.members.models import Collector
 from cyberalarm.core.outcome import OUTCOMES, Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
 
 
 class Envelope(models.Model):
@@ -45,6 +53,24 @@ class Envelope(models.Model):
 
     def device_ledgers(self) -> dict[str, Ledger]:
         return {device: Ledger.from_json(counts) for device, counts in self.ledgers.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """When a collector's newest envelope was receipted, and its newest one that reported any line."""
+
+    envelope: datetime | None = None
+    lines: datetime | None = None
+
+
+def activity_of(collectors: Iterable[int]) -> dict[int, Activity]:
+    """What was last receipted of each of these collectors, by the centre's clock."""
+    receipted = Envelope.objects.filter(collector=OuterRef("pk"), state=Envelope.State.STORED).order_by("-received")
+    rows = Collector.objects.filter(pk__in=list(collectors)).annotate(
+        newest=Subquery(receipted.values("received")[:1]),
+        newest_lines=Subquery(receipted.filter(lines__gt=0).values("received")[:1]),
+    )
+    return {pk: Activity(newest, lines) for pk, newest, lines in rows.values_list("pk", "newest", "newest_lines")}
 
 
 class LedgerTotal(models.Model):

@@ -3,7 +3,7 @@
     header, collector, signature, seen before?, chain, open, unpack, check, keep the original, store, receipt
 
 Invariants:
-- nothing that is refused changes any state
+- nothing that is refused changes any state, but for a note on its collector that it was (`refusals`)
 - the same envelope again, later or at the same time, gives the same receipt, and its rows are stored once
 - envelopes of one collector are taken one after the other, whatever connections they come on
 """
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import structlog
 from django.utils import timezone
 
 from cyberalarm import __version__
@@ -27,6 +28,7 @@ from cyberalarm.central.ingest import checks, evidence
 from cyberalarm.central.ingest.chain import check_chain
 from cyberalarm.central.ingest.errors import BusyError, StoreUnavailableError
 from cyberalarm.central.ingest.models import Envelope
+from cyberalarm.central.ingest.refusals import Speaker, noted
 from cyberalarm.central.ingest.writer import AfterStep, Bundle, Writer, nothing
 from cyberalarm.central.members.models import Collector
 from cyberalarm.envelope import payload, sealing
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from cyberalarm.central.events.store import EventStore
     from cyberalarm.envelope.requests import SignedRequest
     from cyberalarm.envelope.sealing import Header
+
+log = structlog.get_logger(__name__)
 
 MINIMUM_VERSION = "0.1.0"  # of a collector that this centre still understands
 MOST_AT_ONCE = 32  # envelopes in hand; each may take some 200 MB while it is opened
@@ -81,6 +85,11 @@ class Ingest:
         """Store what waits, then end."""
         self._writer.stop()
 
+    @property
+    def alive(self) -> bool:
+        """Is the thread at work that stores envelopes?"""
+        return self._writer.alive
+
     def receive(self, envelope: bytes) -> bytes:
         """Take an envelope; give its receipt once its rows are durable. Raises errors of
         `enrolment.problems.PROBLEMS`.
@@ -94,17 +103,21 @@ class Ingest:
 
     def _receive(self, envelope: bytes) -> bytes:
         claimed = sealing.read_header(envelope)
-        collector = speaking_collector(claimed.collector)
+        with noted(claimed.collector) as speaker:
+            return self._receive_from(speaker, envelope)
+
+    def _receive_from(self, speaker: Speaker, envelope: bytes) -> bytes:
+        collector = speaking_collector(speaker.claimed)
         _refuse_stopped(collector)
         header = sealing.verify(envelope, VerifyKey(bytes(collector.public_key or b"")))
+        speaker.proven = True
         digest = sealing.digest(envelope)
         with self._turn(collector):
             receipt = self._seen(digest)
             if receipt is None:
                 check_chain(header, *self._chain(collector))
                 bundle = self._open(envelope, header, digest, collector)
-                evidence.keep(self._folder, collector.reference, header.sequence, envelope)
-                self._after_step("kept")
+                self._keep(collector, header, envelope)
                 receipt = self._submit(bundle)
         try:
             return receipt.result(LONGEST_WAIT)
@@ -112,6 +125,17 @@ class Ingest:
             raise StoreUnavailableError(
                 "Storing takes longer than it should.", next_step="Send the envelope again in a moment."
             ) from error
+
+    def _keep(self, collector: Collector, header: Header, envelope: bytes) -> None:
+        """Put the original on disk. Raises StoreUnavailableError, on a full disk for one."""
+        try:
+            evidence.keep(self._folder, collector.reference, header.sequence, envelope)
+        except OSError as error:
+            log.error("ingest.original_unwritten", reason=error.strerror)  # noqa: TRY400 - the reason says all
+            raise StoreUnavailableError(
+                "The centre could not keep the envelope.", next_step="Send it again in a moment."
+            ) from error
+        self._after_step("kept")
 
     def _open(self, envelope: bytes, header: Header, digest: str, collector: Collector) -> Bundle:
         """Open, unpack and check. Raises an EnvelopeRefused or BundleRefusedError."""
@@ -181,10 +205,11 @@ class Ingest:
         """The signed status document for the collector that signed this request. Raises RequestRefused and
         others.
         """
-        collector = speaking_collector(signed.collector)
         now = timezone.now()
-        key = VerifyKey(bytes(collector.public_key or b""))
-        signed.verify(key, method, path, b"", milliseconds(now))
+        with noted(signed.collector) as speaker:
+            collector = speaking_collector(speaker.claimed)
+            key = VerifyKey(bytes(collector.public_key or b""))
+            signed.verify(key, method, path, b"", milliseconds(now))
         Collector.objects.filter(pk=collector.pk).update(last_seen=now)
         sequence, head = chain_of(collector)
         status = Status(
@@ -236,3 +261,8 @@ def current() -> Ingest:
     if _current is None:
         raise StoreUnavailableError("The centre is not receiving.", next_step="Send the envelope again later.")
     return _current
+
+
+def receiving() -> bool:
+    """Does this process take envelopes?"""
+    return _current is not None and _current.alive

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 LONDON = ZoneInfo("Europe/London")
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
+# How long after its last success a job is late: many slots of the short ones, since a restart or a slow run may take a few.
+_LATE_AFTER_MINUTE, _LATE_AFTER_HOUR, _LATE_AFTER_WEEK = timedelta(minutes=30), timedelta(hours=4), timedelta(days=8)
 # Weekly work starts on Monday once the collectors have sent the night's last bundles.
 _WEEKLY_HOUR = 5
 
@@ -72,3 +74,23 @@ def wait_after(attempts: int) -> timedelta:
     """How long to wait after so many failures in a row."""
     doublings = min(max(attempts, 1) - 1, 20)  # more would only overflow
     return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
+
+
+def late_after(every: Every) -> timedelta:
+    """How long after its last success, or after the centre's start, a job is late."""
+    match every:
+        case Every.MINUTE:
+            return _LATE_AFTER_MINUTE
+        case Every.HOUR:
+            return _LATE_AFTER_HOUR
+        case Every.WEEK:
+            return _LATE_AFTER_WEEK
+
+
+def late(every: Every, now: datetime, done: datetime | None, since: datetime | None) -> bool:
+    """Has a job been without success for too long? `done`: its last success; `since`: when the supervisor started.
+
+    False when neither is known: nobody runs the jobs here, and none was ever done.
+    """
+    known = [moment for moment in (done, since) if moment is not None]
+    return bool(known) and now - max(known) > late_after(every)

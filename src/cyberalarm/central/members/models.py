@@ -107,7 +107,17 @@ class Collector(models.Model):
     platform = models.CharField(max_length=64, blank=True)
     created = models.DateTimeField(auto_now_add=True)
     enrolled = models.DateTimeField(null=True, blank=True)
+    # When it last proved who it is, by asking for its status or by a bundle that was receipted. No proof of sending.
     last_seen = models.DateTimeField(null=True, blank=True)
+    # Since when it is stopped or revoked, or goes on again.
+    status_since = models.DateTimeField(null=True, blank=True)
+    # The newest refusal of what it sent. All nullable, so that a program of before can still add rows. `refused_since`:
+    # when the first of a row of refusals was, with no receipt between them. `refused_proven`: whether the signature was
+    # this collector's, or the sender only claimed to be it.
+    refused_code = models.CharField(max_length=32, null=True, blank=True)
+    refused_at = models.DateTimeField(null=True, blank=True)
+    refused_since = models.DateTimeField(null=True, blank=True)
+    refused_proven = models.BooleanField(null=True, blank=True)
 
     class Meta:
         ordering = ("name",)

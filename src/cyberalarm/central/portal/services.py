@@ -9,9 +9,20 @@ from django.db import transaction
 from django.utils import timezone
 
 from cyberalarm.central.findings.models import Finding, FindingQuerySet
-from cyberalarm.central.ingest.models import LedgerTotal
+from cyberalarm.central.ingest import refusals
+from cyberalarm.central.ingest.models import Activity, LedgerTotal, activity_of
 from cyberalarm.central.members.models import Collector, Member, Site
-from cyberalarm.central.portal.status import WORDS, Headline, State, Words, headline, state_of
+from cyberalarm.central.portal.status import (
+    Headline,
+    Signs,
+    Standing,
+    State,
+    Words,
+    headline,
+    standing_refusal,
+    state_of,
+    words_of,
+)
 from cyberalarm.central.reports.models import Report
 from cyberalarm.core.outcome import OUTCOMES, Outcome
 from cyberalarm.core.places import Scope
@@ -21,19 +32,6 @@ if TYPE_CHECKING:
 
 # One page; older ones are in the reports.
 _MOST_FINDINGS = 200
-
-# Each outcome's name and meaning, for people.
-OUTCOME_WORDS: dict[Outcome, tuple[str, str]] = {
-    Outcome.KEPT: ("Suspicious", "Its metadata was kept and sent"),
-    Outcome.ROUTINE: ("Routine", "Allowed, and nothing suspicious about it"),
-    Outcome.INTERNAL: ("Internal", "Between your own machines"),
-    Outcome.OUTBOUND: ("Outbound", "From you to the Internet, and nothing was detected"),
-    Outcome.TRUSTED: ("Trusted", "From a source that you trust"),
-    Outcome.NOISE: ("Not about traffic", "The device talks about itself"),
-    Outcome.UNRECOGNISED: ("Not recognised", "We do not know this format yet; tell us which device it is"),
-    Outcome.MALFORMED: ("Damaged", "Cut off, or with an impossible value"),
-    Outcome.OVERFLOW: ("Not looked at", "Over-long, or the collector was out of room"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +50,14 @@ class CollectorView:
 
     reference: str
     name: str
+    site: str
     state: State
     words: Words
     received: int
     kept: int
     last_seen: datetime | None
+    newest_lines: datetime | None
+    status_since: datetime | None
     enrolled: datetime | None
     version: str
     platform: str
@@ -85,27 +86,57 @@ class MemberView:
 def member_view(member: Member) -> MemberView:
     """The state of a member, its sites and its collectors."""
     now = timezone.now()
+    views = collector_views(member, now)
     sites = tuple(
-        SiteView(site.pk, site.name, tuple(collector_view(c, now) for c in site.collectors.all()))
+        SiteView(site.pk, site.name, tuple(views[c.pk] for c in site.collectors.all()))
         for site in member.sites.prefetch_related("collectors")
     )
-    states = [collector.state for site in sites for collector in site.collectors]
-    return MemberView(headline(member.status, len(sites), states), sites, open_findings(member))
+    standings = [Standing(collector.state, collector.words) for site in sites for collector in site.collectors]
+    return MemberView(headline(member.status, len(sites), standings), sites, open_findings(member))
+
+
+def collector_views(member: Member, now: datetime) -> dict[int, CollectorView]:
+    """Every collector of a member, by its number, in the order of sites and names."""
+    rows = Collector.objects.filter(site__member=member).select_related("site").order_by("site__name", "name")
+    activity = activity_of(row.pk for row in rows)
+    return {row.pk: _view(row, activity[row.pk], now) for row in rows}
 
 
 def collector_view(collector: Collector, now: datetime) -> CollectorView:
+    """One collector as pages show it."""
+    return _view(collector, activity_of([collector.pk])[collector.pk], now)
+
+
+def signs_of(collector: Collector, activity: Activity) -> Signs:
+    """What is known of a collector, as its state is judged by."""
+    return Signs(
+        status=collector.status,
+        token_expires=collector.token_expires,
+        enrolled=collector.enrolled,
+        seen=collector.last_seen,
+        receipted=activity.envelope,
+        lines=activity.lines,
+        refusal=refusals.newest(collector),
+    )
+
+
+def _view(collector: Collector, activity: Activity, now: datetime) -> CollectorView:
     devices = device_ledgers(collector)
     received = sum(device.received for device in devices)
     kept = sum(device.counts[OUTCOMES.index(Outcome.KEPT)] for device in devices)
-    state = state_of(collector.status, collector.token_expires, received, collector.last_seen, now)
+    signs = signs_of(collector, activity)
+    state = state_of(signs, now)
     return CollectorView(
         reference=collector.reference,
         name=collector.name,
+        site=collector.site.name,
         state=state,
-        words=WORDS[state],
+        words=words_of(state, standing_refusal(signs, now)),
         received=received,
         kept=kept,
-        last_seen=collector.last_seen if received else None,
+        last_seen=collector.last_seen,
+        newest_lines=activity.lines,
+        status_since=collector.status_since,
         enrolled=collector.enrolled,
         version=collector.version,
         platform=collector.platform,

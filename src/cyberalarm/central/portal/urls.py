@@ -10,6 +10,7 @@ urlpatterns = [
     path("collectors/<str:reference>", views.collector, name="collector"),
     path("collectors/<str:reference>/renew", views.renew, name="renew"),
     path("findings", views.findings, name="findings"),
+    path("findings/<int:key>", views.finding, name="finding"),
     path("reports", views.reports, name="reports"),
     path("certificate", views.certificate, name="certificate"),
 ]

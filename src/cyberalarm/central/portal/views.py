@@ -15,12 +15,16 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from cyberalarm.central.accounts.access import approved_member_page, member_page
 from cyberalarm.central.accounts.models import User
+from cyberalarm.central.accounts.services import may_acknowledge
+from cyberalarm.central.console import judging
+from cyberalarm.central.console.errors import JudgementRefusedError
 from cyberalarm.central.enrolment import services as enrolment
 from cyberalarm.central.members.models import Collector, Site
 from cyberalarm.central.portal import services
 from cyberalarm.central.portal.forms import NameForm
 from cyberalarm.core.errors import RefusedError
-from cyberalarm.core.outcome import OUTCOMES
+from cyberalarm.core.outcome import OUTCOMES, WORDS
+from cyberalarm.core.places import Scope
 
 if TYPE_CHECKING:
     from cyberalarm.central.members.models import Member
@@ -91,7 +95,7 @@ def collector(request: HttpRequest, member: Member, reference: str) -> HttpRespo
     found = services.collector_of(member, reference)
     if found is None:
         raise Http404
-    heads = [services.OUTCOME_WORDS[outcome] for outcome in OUTCOMES]
+    heads = [(WORDS[outcome].name, WORDS[outcome].meaning) for outcome in OUTCOMES]
     view = services.collector_view(found, timezone.now())
     return render(request, "portal/collector.html", {"collector": view, "heads": heads, "site": found.site})
 
@@ -113,7 +117,28 @@ def renew(request: HttpRequest, member: Member, reference: str) -> HttpResponse:
 @require_safe
 @approved_member_page
 def findings(request: HttpRequest, member: Member) -> HttpResponse:
-    return render(request, "portal/findings.html", {"findings": services.findings_of(member)})
+    may = may_acknowledge(_person(request), member)
+    context = {
+        "findings": services.findings_of(member),
+        "acts": (lambda one: judging.MEMBER_ACTS.get(one.status, ())) if may else None,
+    }
+    return render(request, "portal/findings.html", context)
+
+
+@require_POST
+@approved_member_page
+def finding(request: HttpRequest, member: Member, key: int) -> HttpResponse:
+    """The member's owner says that it has seen a finding."""
+    found = judging.finding_in(Scope.of_member(member.pk), key)
+    if found is None or not may_acknowledge(_person(request), member):
+        raise Http404
+    try:
+        judging.acknowledge(found, _person(request))
+    except JudgementRefusedError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"“{found.title}” was acknowledged.")
+    return redirect("portal:findings")
 
 
 @require_safe

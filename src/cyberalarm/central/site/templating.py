@@ -17,7 +17,7 @@ from django.utils import timezone
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, PrefixLoader
 
 from cyberalarm.central.accounts.models import User
-from cyberalarm.central.accounts.services import may_read_audit
+from cyberalarm.central.accounts.services import may_operate, may_read_audit
 from cyberalarm.central.site.charts import Bar, bar_chart
 from cyberalarm.core.ports import port_name
 
@@ -77,8 +77,11 @@ def navigation(request: HttpRequest) -> list[Link]:
         entries = [
             ("Overview", "console:overview"),
             ("Members", "console:members"),
+            ("Findings", "console:findings"),
             ("Sign-ups", "console:sign-ups"),
         ]
+        if may_operate(user):
+            entries.append(("Operations", "console:operations"))
         if may_read_audit(user):
             entries.append(("Audit", "audit:entries"))
     else:
