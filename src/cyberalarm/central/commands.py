@@ -10,6 +10,7 @@ from cyberalarm.central.members.models import Member
 from cyberalarm.central.reports import services as reports
 from cyberalarm.central.reports.models import FILES
 from cyberalarm.central.reports.period import Period
+from cyberalarm.central.site import health
 from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.core.places import Scope
 
@@ -28,6 +29,16 @@ class MadeReport(TypedDict):
     title: str
     folder: str
     files: list[str]
+
+
+class StatusRow(TypedDict):
+    """One thing that was looked at."""
+
+    name: str
+    good: bool
+    words: str
+    next_step: str
+    grave: bool
 
 
 def detect(store: EventStore) -> str:
@@ -77,6 +88,14 @@ def stored_lines(store: EventStore) -> dict[str, int]:
     }
 
 
+def status() -> list[StatusRow]:
+    """How the centre is, thing by thing; only the serving process can tell."""
+    return [
+        {"name": c.name, "good": c.good, "words": c.words, "next_step": c.next_step, "grave": c.grave}
+        for c in health.examine()
+    ]
+
+
 def control_commands(store: EventStore, data: Path) -> dict[str, Callable[[Mapping[str, object]], object]]:
     """The commands of the control socket."""
 
@@ -92,4 +111,5 @@ def control_commands(store: EventStore, data: Path) -> dict[str, Callable[[Mappi
         "detect": lambda _: detect(store),
         "report": report,
         "stored": lambda _: stored_lines(store),
+        "status": lambda _: status(),
     }

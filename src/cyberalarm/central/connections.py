@@ -38,9 +38,8 @@ def protocol(most_per_address: int) -> type[H11Protocol]:
 
         def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            address = self.client[0] if self.client else ""
-            same = sum(1 for other in self.connections if getattr(other, "client", None) and other.client[0] == address)
-            if same > self.most:
+            others = [other.client for other in self.connections if isinstance(other, H11Protocol)]
+            if sum(client is not None and client[:1] == (self.client or ())[:1] for client in others) > self.most:
                 transport.abort()
                 return
             self._deadline = self.loop.call_later(HEAD_SECONDS, self._head_is_late)

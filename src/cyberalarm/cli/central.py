@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import date, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cyberalarm.cli.django_setup import set_up
-from cyberalarm.cli.printing import Output, log_to_stderr, print_json, print_jsonl, result_console
-from cyberalarm.core.errors import CyberAlarmError
+from cyberalarm.cli.printing import ExitCode, Output, log_to_stderr, print_json, print_jsonl, print_rows, result_console
+from cyberalarm.core.errors import ConfigurationError, CyberAlarmError
 from cyberalarm.core.places import Level, Scope
 
 if TYPE_CHECKING:
-    from cyberalarm.central.commands import MadeReport
+    from cyberalarm.central.commands import MadeReport, StatusRow
 
 app = typer.Typer(no_args_is_help=True, help="Run the centre.")
 
@@ -88,6 +89,75 @@ def _make(data: Path, only: list[str], days: int, last: date | None) -> list[Mad
         return make_reports(store, data, last, days, only)
     finally:
         store.close()
+
+
+@app.command()
+def status(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> None:
+    """How the running centre is, thing by thing. Exit code 4 when something needs attention, 1 when something grave is wrong."""
+    settings = set_up(config)
+    from cyberalarm.central import control
+
+    rows: list[StatusRow] = control.ask(settings.data, "status", timeout=60)  # type: ignore[assignment]
+
+    def show() -> None:
+        console = result_console()
+        for row in rows:
+            sign = "good     " if row["good"] else "BAD      " if row["grave"] else "attention"
+            console.print(f"{sign}  {row['name']}: {row['words']}")
+            if row["next_step"] and not row["good"]:
+                console.print(f"           → {row['next_step']}")
+
+    print_rows(output, rows, show)
+    if any(row["grave"] and not row["good"] for row in rows):
+        raise typer.Exit(ExitCode.FAILED)
+    raise typer.Exit(ExitCode.DONE if all(row["good"] for row in rows) else ExitCode.INCOMPLETE)
+
+
+class CollectorAct(StrEnum):
+    STOP = "stop"
+    RESUME = "resume"
+    REVOKE = "revoke"
+
+
+@app.command("collector")
+def collector_act(
+    act: Annotated[CollectorAct, typer.Argument(help="stop, resume or revoke (for good).")],
+    reference: Annotated[str, typer.Argument(help="The collector's reference, such as c-7k2m9xqd4t.")],
+    why: Annotated[str, typer.Option(help="The reason, for the audit.")],
+    config: ConfigOption = None,
+) -> None:
+    """Stop, resume or revoke a collector; recorded in the audit as done at the centre's own command line."""
+    set_up(config)
+    from cyberalarm.central.enrolment import services
+    from cyberalarm.central.members.models import Collector
+
+    collector = Collector.objects.filter(reference=reference).first()
+    if collector is None:
+        raise ConfigurationError(f"There is no collector {reference!r}.", next_step="The member's page names them.")
+    done = {
+        CollectorAct.STOP: services.stop,
+        CollectorAct.RESUME: services.resume,
+        CollectorAct.REVOKE: services.revoke,
+    }[act](collector, None, why)
+    result_console().print(f"{reference}: {done.get_status_display()}.")
+
+
+@app.command("end-membership")
+def end_membership(
+    reference: Annotated[str, typer.Argument(help="The member's reference, such as m-7k2m9xqd4t.")],
+    why: Annotated[str, typer.Option(help="The reason, for the audit.")],
+    config: ConfigOption = None,
+) -> None:
+    """End a membership: its people can no longer sign in as members, its collectors are refused. Data is kept."""
+    set_up(config)
+    from cyberalarm.central.enrolment import services
+    from cyberalarm.central.members.models import Member
+
+    member = Member.objects.filter(reference=reference).first()
+    if member is None:
+        raise ConfigurationError(f"There is no member {reference!r}.", next_step="The console lists them.")
+    done = services.end_membership(member, None, why)
+    result_console().print(f"{done.name}: {done.get_status_display()}.")
 
 
 @app.command("police-user")
