@@ -120,8 +120,11 @@ def questions(store: EventStore) -> dict[str, float]:
     """Milliseconds of the questions that pages and the runner ask, the better of two."""
     week = {"start": START, "end": START + timedelta(days=7)}
     asked = {
-        "member_page": lambda: store.query("top_sources", Scope.of_member(3), **week, limit=20),
+        "member_page": lambda: store.query(
+            "top_sources", Scope.of_member(3), **week, least_members=1, widest_first=0, limit=20
+        ),
         "national_ports": lambda: store.query("top_ports", Scope.national(), **week, limit=20),
+        "network_ports": lambda: store.query("network_ports", Scope.national(), **week, least_members=1, limit=20),
         "source_lookup": lambda: store.query("source_lookup", Scope.national(), **week, source="198.18.0.9"),
     }
     found = {}

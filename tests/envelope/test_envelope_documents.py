@@ -48,6 +48,7 @@ some_receipts = st.builds(
 
 
 @given(some_receipts)
+@settings(deadline=None)
 def test_receipt_round_trip(receipt: Receipt) -> None:
     issued = receipts.issue(receipt, CENTRE)
     assert receipts.read(issued, CENTRE.verify_key) == receipt
@@ -99,6 +100,7 @@ def test_every_byte_of_a_document_counts(which: str) -> None:
 
 
 @given(st.binary(max_size=200))
+@settings(deadline=None)
 def test_documents_are_total(noise: bytes) -> None:
     for judge in (
         lambda: receipts.read(noise, CENTRE.verify_key),
@@ -110,6 +112,7 @@ def test_documents_are_total(noise: bytes) -> None:
 
 
 @given(st.integers(0, 10**6), st.sampled_from(["\n", " ", "\t", "\r\n  "]))
+@settings(deadline=None)
 def test_a_token_survives_mail_programs(at: int, break_: str) -> None:
     text = TOKEN.to_text()
     assert len(text.split()) == 1
@@ -118,6 +121,7 @@ def test_a_token_survives_mail_programs(at: int, break_: str) -> None:
 
 
 @given(st.integers(0, 10**6))
+@settings(deadline=None)
 def test_a_token_cut_off_is_told_so(at: int) -> None:
     text = TOKEN.to_text()
     with pytest.raises(TokenMalformed) as caught:
@@ -126,6 +130,7 @@ def test_a_token_cut_off_is_told_so(at: int) -> None:
 
 
 @given(st.text(max_size=300), st.booleans())
+@settings(deadline=None)
 def test_tokens_are_total(text: str, prefixed: bool) -> None:
     with pytest.raises(TokenMalformed):
         RegistrationToken.from_text("ca1." * prefixed + text)
@@ -170,6 +175,7 @@ def test_enrolment_request_round_trip_and_proof() -> None:
 
 
 @given(st.binary(max_size=200))
+@settings(deadline=None)
 def test_enrolment_requests_are_total(noise: bytes) -> None:
     with pytest.raises(RequestRefused):
         EnrolmentRequest.from_bytes(noise)
@@ -208,6 +214,7 @@ def test_all_of_a_request_is_signed() -> None:
 @given(
     st.dictionaries(st.sampled_from(sorted(sign_request(COLLECTOR, "c-one", "GET", "/", b"", 1))), st.text(max_size=30))
 )
+@settings(deadline=None)
 def test_signed_request_headers_are_total(headers: dict[str, str]) -> None:
     try:
         read = SignedRequest.read(headers)

@@ -84,6 +84,7 @@ def test_every_single_byte_counts(suite: Suite) -> None:
 
 
 @given(st.binary(max_size=400), st.booleans())
+@settings(deadline=None)
 def test_total_on_any_bytes(noise: bytes, magic: bool) -> None:
     envelope = (b"CAE1" if magic else b"") + noise
     with pytest.raises(EnvelopeMalformed):
@@ -94,6 +95,68 @@ def test_total_on_any_bytes(noise: bytes, magic: bool) -> None:
     ):
         with pytest.raises(EnvelopeMalformed):
             judge()
+
+
+@given(st.binary(max_size=1200), st.sampled_from([b"", b"CA", b"CAE1", b"CAE1\0\0\1\x2c"]))
+@settings(deadline=None)
+def test_a_beginning_of_any_bytes_is_judged(noise: bytes, begin: bytes) -> None:
+    prefix = begin + noise
+    try:
+        end = sealing.header_end(prefix)
+    except EnvelopeMalformed:
+        assert not prefix.startswith(b"CAE1") or int.from_bytes(prefix[4:8]) > sealing.MAX_HEADER
+    else:
+        assert prefix[:4] == b"CAE1"[: len(prefix)]
+        assert len(prefix) < 8 <= end or end == 8 + int.from_bytes(prefix[4:8])
+        assert end <= 8 + sealing.MAX_HEADER
+    with pytest.raises(EnvelopeMalformed):
+        sealing.peek_header(prefix)
+
+
+@given(header=headers, more=st.integers(0, 100))
+@settings(deadline=None, max_examples=30)
+def test_a_header_is_read_from_the_first_bytes_alone(header: Header, more: int) -> None:
+    envelope = sealing.seal(b"events", header, KEYS[Suite.CLASSIC].public, SIGNER)
+    had = bytearray()
+    while len(had) < sealing.header_end(had):
+        assert len(had) < 8 + sealing.MAX_HEADER
+        with pytest.raises(EnvelopeMalformed):
+            sealing.peek_header(had)
+        had += envelope[len(had) : sealing.header_end(had)]
+    assert sealing.header_end(had) == len(had) < len(envelope)
+    assert sealing.peek_header(had) == sealing.read_header(envelope)
+    assert sealing.peek_header(envelope[: len(had) + more]) == sealing.read_header(envelope)
+
+
+def test_a_header_that_is_wrong_is_refused_when_it_is_peeked_at() -> None:
+    envelope = sealing.seal(b"events", HEADER, KEYS[Suite.CLASSIC].public, SIGNER)
+    for was, now, code in (
+        (b'"version":1', b'"version":2', "envelope-version"),
+        (b'"suite":"x25519"', b'"suite":"x25518"', "envelope-suite"),
+        (b'"sequence":1', b'"sequence":2', "envelope-malformed"),
+        (b'"events":2', b'"events":"', "envelope-malformed"),
+    ):
+        assert was in envelope
+        with pytest.raises(EnvelopeRefused) as caught:
+            sealing.peek_header(envelope.replace(was, now))
+        assert caught.value.code == code
+
+
+@pytest.mark.parametrize("suite", list(Suite))
+def test_a_length_is_one_that_an_envelope_can_have(suite: Suite) -> None:
+    envelope = sealing.seal(b"", HEADER, KEYS[suite].public, SIGNER)
+    begin = envelope[:400]
+    for length in (len(envelope), sealing.MAX_ENVELOPE):
+        sealing.check_length(begin, length)
+    with pytest.raises(EnvelopeTooLarge):
+        sealing.check_length(begin, sealing.MAX_ENVELOPE + 1)
+    for length in (0, sealing.header_end(begin), sealing.header_end(begin) + 4 + 48 + 63):
+        with pytest.raises(EnvelopeMalformed):
+            sealing.check_length(begin, length)
+    shortest = sealing.seal(b"", HEADER, KEYS[Suite.CLASSIC].public, SIGNER)
+    sealing.check_length(shortest, len(shortest))
+    with pytest.raises(EnvelopeMalformed):
+        sealing.check_length(shortest, len(shortest) - 1)
 
 
 json_values = st.recursive(
@@ -130,6 +193,7 @@ def test_a_header_field_of_any_kind_is_judged(key: str, value: object, drop: boo
 
 
 @given(st.binary(max_size=200) | st.integers(1, 3000).map(lambda n: b"[" * n) | st.just(b"1" * 5000))
+@settings(deadline=None)
 def test_canonical_json_is_total(raw: bytes) -> None:
     with contextlib.suppress(ValueError):
         assert canonical.encode(canonical.decode(raw)) == raw
@@ -193,6 +257,7 @@ def ledger_of(counted: list[int]) -> Ledger:
 
 
 @given(ledgers, st.binary(max_size=300))
+@settings(deadline=None)
 def test_payload_round_trip(counted: dict[str, list[int]], arrow: bytes) -> None:
     made = {device: ledger_of(c) for device, c in counted.items()}
     packed = payload.pack(made, arrow)
@@ -203,6 +268,7 @@ def test_payload_round_trip(counted: dict[str, list[int]], arrow: bytes) -> None
 
 
 @given(st.binary(max_size=200), st.booleans())
+@settings(deadline=None)
 def test_payload_is_total(noise: bytes, magic: bool) -> None:
     with pytest.raises(PayloadMalformed):
         payload.unpack((b"CAP1" if magic else b"") + noise)
@@ -220,6 +286,34 @@ def test_a_ledger_has_exactly_its_counts(ledger: str) -> None:
     counted = f'{{"d1":{ledger}}}'.encode()
     with pytest.raises(PayloadMalformed):
         payload.unpack(b"CAP1" + len(counted).to_bytes(4) + counted + bytes(4))
+
+
+def longest_ledgers(devices: int) -> dict[str, Ledger]:
+    """The longest names, of characters that JSON escapes, with the longest counts."""
+    full = Ledger(2**63 - 1, dict.fromkeys(Outcome, 2**63 - 1), 2**63 - 1)
+    return {"".join("\\" if n >> bit & 1 else '"' for bit in range(32)): full for n in range(devices)}
+
+
+def test_as_many_devices_as_there_may_be_fit() -> None:
+    made = longest_ledgers(payload.MAX_DEVICES)
+    packed = payload.pack(made, b"")
+    assert payload.MAX_LEDGERS * 3 // 4 < len(packed) < payload.MAX_LEDGERS
+    assert payload.unpack(packed) == (made, b"")
+    with pytest.raises(PayloadMalformed):
+        payload.pack(longest_ledgers(payload.MAX_DEVICES + 1), b"")
+
+
+def test_over_long_ledgers_are_refused_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unread(raw: bytes) -> canonical.JsonValue:
+        raise AssertionError(f"{len(raw)} bytes were read")
+
+    monkeypatch.setattr(canonical, "decode", unread)
+    for length, read in ((payload.MAX_LEDGERS, True), (payload.MAX_LEDGERS + 1, False)):
+        counted = b"[" + b"{}," * ((length - 4) // 3) + b"{}]"
+        counted += b" " * (length - len(counted))
+        content = b"CAP1" + length.to_bytes(4) + counted + bytes(4)
+        with pytest.raises(AssertionError if read else PayloadMalformed):
+            payload.unpack(content)
 
 
 def test_keys_survive_their_files(tmp_path: Path) -> None:
@@ -241,6 +335,7 @@ def test_keys_survive_their_files(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=300))
+@settings(deadline=None)
 def test_a_damaged_key_file_is_refused(tmp_path_factory: pytest.TempPathFactory, noise: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "damaged.key"
     path.write_bytes(noise)
@@ -250,12 +345,14 @@ def test_a_damaged_key_file_is_refused(tmp_path_factory: pytest.TempPathFactory,
 
 
 @given(st.text(max_size=100) | suites.map(lambda s: f"{s}:AAAA"))
+@settings(deadline=None)
 def test_a_public_key_text_is_judged(text: str) -> None:
     with pytest.raises(KeyRefused):
         AnalysisPublicKey.from_text(text)
 
 
 @given(st.binary(max_size=64).filter(lambda b: len(b) != 32))
+@settings(deadline=None)
 def test_a_verify_key_has_32_bytes(raw: bytes) -> None:
     with pytest.raises(KeyRefused):
         VerifyKey(raw)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, given, settings
 
 from cyberalarm.central.events import queries
-from cyberalarm.central.findings.compiling import compiled
+from cyberalarm.central.findings.compiling import ONLY, compiled
 from cyberalarm.central.findings.rules_folder import rules
 from cyberalarm.core.places import Level, Scope, forces
 from tests.events.event_rows import FORCE_OF, GIVEN, START, Given, table
@@ -59,10 +60,11 @@ def all_queries() -> list[tuple[queries.Query, dict[str, Parameter]]]:
         query = queries.load(name)
         found.append((query, {p: a_value(p, kind) for p, kind in query.parameters.items()}))
     for rule in rules().values():
-        made = compiled(rule)
+        made, of_some = compiled(rule), compiled(rule, only_members=True)
         own: dict[str, Parameter] = {"half": 1_800_000, "start": START, "end": START + timedelta(days=10)}
         own |= {"most": 100, "least_tries": 1, "least_distinct": 0, "least_members": 0, "least_hours": 0}
         found.append((made.hits, {**own, **made.values}))
+        found.append((replace(of_some.hits, name=f"{made.hits.name}_only"), {**own, **made.values, ONLY: [1, 3, 77]}))
     return found
 
 

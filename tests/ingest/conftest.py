@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+import urllib3
+import uvicorn
 from django.conf import settings
+from django.core.asgi import get_asgi_application
 from django.core.management import call_command
 
 from cyberalarm.central.accounts.models import Role, User
 from cyberalarm.central.enrolment import services as enrolment
+from cyberalarm.central.enrolment.keys import centre_keys
 from cyberalarm.central.events.store import EventStore
 from cyberalarm.central.ingest import services as ingest
+from cyberalarm.central.ingest.bodies import BoundedBodies
 from cyberalarm.central.members.models import Member, Site
 from cyberalarm.envelope.documents import Enrolment
 from cyberalarm.envelope.keys import SigningKey
@@ -73,3 +81,39 @@ def new_sender(operator: User, site: Site) -> Callable[[], Sender]:
 @pytest.fixture
 def sender(new_sender: Callable[[], Sender]) -> Sender:
     return new_sender()
+
+
+@pytest.fixture(scope="module")
+def port(receiving: ingest.Ingest) -> Iterator[int]:
+    keys = centre_keys(settings.CONFIG)
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        BoundedBodies(get_asgi_application()),
+        ssl_certfile=str(keys.certificate.certificate),
+        ssl_keyfile=str(keys.certificate.key),
+        lifespan="off",
+        log_level="warning",
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+        assert thread.is_alive()
+    yield listener.getsockname()[1]
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def client(port: int) -> Iterator[urllib3.HTTPSConnectionPool]:
+    pool = urllib3.HTTPSConnectionPool(
+        "127.0.0.1",
+        port,
+        cert_reqs="CERT_NONE",
+        assert_fingerprint=centre_keys(settings.CONFIG).pin,
+        retries=False,
+        timeout=30,
+    )
+    yield pool
+    pool.close()

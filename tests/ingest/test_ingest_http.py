@@ -3,81 +3,27 @@
 from __future__ import annotations
 
 import json
-import socket
-import ssl
-import threading
-import time
 from typing import TYPE_CHECKING
 
-import pytest
-import urllib3
-import uvicorn
 from django.conf import settings
-from django.core.asgi import get_asgi_application
 
 from cyberalarm.central.enrolment import services as enrolment
 from cyberalarm.central.enrolment.keys import centre_keys
-from cyberalarm.central.ingest.bodies import ELSEWHERE, BoundedBodies
+from cyberalarm.central.ingest.bodies import ELSEWHERE
 from cyberalarm.central.ingest.models import Envelope
 from cyberalarm.central.members.models import Collector
 from cyberalarm.envelope import receipts, sealing
 from cyberalarm.envelope.documents import Enrolment, Status
 from cyberalarm.envelope.keys import SigningKey
 from cyberalarm.envelope.requests import EnrolmentRequest, sign_request
+from tests.ingest.ingest_client import API, code, tls
 from tests.ingest.ingest_sender import Sender, now_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import urllib3
 
     from cyberalarm.central.accounts.models import User
-    from cyberalarm.central.ingest.services import Ingest
     from cyberalarm.central.members.models import Site
-
-API = "/api/collector/v1/"
-
-
-@pytest.fixture(scope="module")
-def port(receiving: Ingest) -> Iterator[int]:
-    keys = centre_keys(settings.CONFIG)
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        BoundedBodies(get_asgi_application()),
-        ssl_certfile=str(keys.certificate.certificate),
-        ssl_keyfile=str(keys.certificate.key),
-        lifespan="off",
-        log_level="warning",
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-        assert thread.is_alive()
-    yield listener.getsockname()[1]
-    server.should_exit = True
-    thread.join()
-
-
-@pytest.fixture
-def client(port: int) -> Iterator[urllib3.HTTPSConnectionPool]:
-    pool = urllib3.HTTPSConnectionPool(
-        "127.0.0.1",
-        port,
-        cert_reqs="CERT_NONE",
-        assert_fingerprint=centre_keys(settings.CONFIG).pin,
-        retries=False,
-        timeout=30,
-    )
-    yield pool
-    pool.close()
-
-
-def code(answer: urllib3.BaseHTTPResponse) -> str:
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = json.loads(answer.data)
-    assert set(problem) >= {"type", "title", "status", "detail", "code"}
-    assert problem["status"] == answer.status
-    return str(problem["code"])
 
 
 def test_a_collector_enrols_sends_and_asks_for_the_status(
@@ -133,13 +79,13 @@ def test_refusals_are_problem_documents(client: urllib3.HTTPSConnectionPool, sen
 
 
 def test_a_body_too_long_is_refused_before_it_is_read(port: int) -> None:
-    with _tls(port) as raw:
+    with tls(port) as raw:
         raw.sendall(
             b"POST /api/collector/v1/envelopes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n"
         )
         answer = raw.recv(4096)
     assert b" 413 " in answer.split(b"\r\n")[0]
-    with _tls(port) as raw:  # no length announced, and no end: the answer comes once the bound is passed
+    with tls(port) as raw:  # no length announced, and no end: the answer comes once the bound is passed
         raw.sendall(b"POST /api/collector/v1/enrol HTTP/1.1\r\nHost: localhost\r\n")
         raw.sendall(b"Transfer-Encoding: chunked\r\n\r\n")
         raw.sendall(b"%x\r\n%s\r\n" % (ELSEWHERE + 1, bytes(ELSEWHERE + 1)))
@@ -151,16 +97,11 @@ def test_a_cut_connection_leaves_nothing(client: urllib3.HTTPSConnectionPool, po
     envelope = sender.seal(500)
     start = f"POST {API}envelopes HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(envelope)}\r\n\r\n".encode()
     for part in (0, 100, len(envelope) // 2, len(envelope) - 1):
-        with _tls(port) as raw:
+        with tls(port) as raw:
             raw.sendall(start + envelope[:part])
-    with _tls(port) as raw:  # the body's end announced too early: the envelope arrives cut off
+    with tls(port) as raw:  # the body's end announced too early: the envelope arrives cut off
         short = start.replace(str(len(envelope)).encode(), str(len(envelope) - 9).encode())
         raw.sendall(short + envelope[:-9])
         assert b" 400 " in raw.recv(4096).split(b"\r\n")[0]
     assert not Envelope.objects.filter(collector__reference=sender.enrolment.collector).exists()
     assert client.request("POST", API + "envelopes", body=envelope).status == 200
-
-
-def _tls(port: int) -> ssl.SSLSocket:
-    context = ssl.create_default_context(cafile=str(centre_keys(settings.CONFIG).certificate.certificate))
-    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 30), server_hostname="localhost")

@@ -7,13 +7,13 @@ base mode (RFC 9180), `enc` first, with `info` = a domain prefix and the header'
 under its own header only.
 
 Invariants:
-- `read_header`, `verify` and `open_sealed` are total: on any bytes whatever they return or raise an
-  EnvelopeRefused.
+- `read_header`, `header_end`, `peek_header`, `verify` and `open_sealed` are total: on any bytes whatever they
+  return or raise an EnvelopeRefused.
 - One header has one spelling, so `digest` names exactly one content.
 - Envelopes of a collector form a chain: `previous` is the digest of the envelope before, zeros for the
   first.
 
-What `read_header` returns is a claim. It is true only once `verify` has passed. Checking the chain is the
+What `read_header` and `peek_header` return is a claim. It is true only once `verify` has passed. Checking the chain is the
 centre's work.
 """
 
@@ -58,6 +58,8 @@ MAX_HEADER = 1024  # a real one has about 300 bytes
 
 _MAGIC = b"CAE1"
 _LENGTH = struct.Struct(">I")
+_BEFORE_HEADER = len(_MAGIC) + _LENGTH.size
+_LEAST_CIPHERTEXT = 32 + 16  # the shortest `enc`, X25519's, and AES-GCM's tag
 _SIGNED = b"CyberAlarm envelope v1\0"
 _SEALED = b"CyberAlarm sealing v1\0"
 _REFERENCE = re.compile(r"[a-z0-9-]{3,16}", re.ASCII)
@@ -114,6 +116,39 @@ def seal(payload: bytes, header: Header, to: AnalysisPublicKey, by: SigningKey) 
 def read_header(envelope: bytes) -> Header:
     """The claims of an envelope, before anything is verified. Raises an EnvelopeRefused."""
     return _split(envelope).header
+
+
+def header_end(prefix: bytes | bytearray) -> int:
+    """How many bytes of an envelope `peek_header` needs, as far as these first ones tell: at most 8 + 1,024.
+
+    Raises EnvelopeMalformed as soon as the bytes cannot become an envelope.
+    """
+    if prefix[: len(_MAGIC)] != _MAGIC[: len(prefix)]:
+        raise EnvelopeMalformed("The bytes do not begin like an envelope.")
+    if len(prefix) < _BEFORE_HEADER:
+        return _BEFORE_HEADER
+    (length,) = _LENGTH.unpack_from(prefix, len(_MAGIC))
+    if length > MAX_HEADER:
+        raise EnvelopeMalformed("The envelope's header is too long.")
+    return _BEFORE_HEADER + int(length)
+
+
+def peek_header(prefix: bytes | bytearray) -> Header:
+    """The claims of an envelope of which no more than the beginning is there. Raises an EnvelopeRefused, also
+    when `header_end` asks for more bytes.
+    """
+    end = header_end(prefix)
+    if len(prefix) < end:
+        raise EnvelopeMalformed("The envelope is cut off.")
+    return _read_header_bytes(bytes(prefix[_BEFORE_HEADER:end]))
+
+
+def check_length(prefix: bytes | bytearray, length: int) -> None:
+    """Raises EnvelopeMalformed or EnvelopeTooLarge unless an envelope that begins so can be that long."""
+    if length > MAX_ENVELOPE:
+        raise EnvelopeTooLarge(f"An envelope may have {MAX_ENVELOPE} bytes.")
+    if length < header_end(prefix) + _LENGTH.size + _LEAST_CIPHERTEXT + SIGNATURE_BYTES:
+        raise EnvelopeMalformed("The envelope is cut off.")
 
 
 def verify(envelope: bytes, key: VerifyKey) -> Header:

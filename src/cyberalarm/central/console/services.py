@@ -131,7 +131,7 @@ def _ports(store: EventStore, scope: Scope, start: datetime, end: datetime) -> t
             sources=row.number("sources"),
             members=row.number("members"),
         )
-        for row in store.query("top_ports", scope, start=start, end=end, limit=_TOP)
+        for row in store.query("network_ports", scope, start=start, end=end, least_members=1, limit=_TOP)
     )
 
 
@@ -151,7 +151,7 @@ def _sources(store: EventStore, scope: Scope, start: datetime, end: datetime) ->
             last=row.time("last_seen"),
             may_be_forged=row.number("established") == 0,
         )
-        for row in store.query("top_sources", scope, start=start, end=end, least_members=1, widest_first=0, limit=_TOP)
+        for row in store.query("top_sources", scope, start=start, end=end, least_members=1, widest_first=1, limit=_TOP)
     )
 
 

@@ -40,12 +40,21 @@ _TYPES = {
 }
 
 
-def compiled(rule: Rule) -> Compiled:
-    """The rule's queries, checked as every query file is. Raises QueryFileError."""
+# The members that a rule looks at, within its scope: one by one, so that no query need read everybody's events.
+ONLY = "only"
+
+
+def compiled(rule: Rule, *, only_members: bool = False) -> Compiled:
+    """The rule's queries, checked as every query file is; `only_members` limits them to the parameter `ONLY`.
+
+    Raises QueryFileError.
+    """
     values: dict[str, Parameter] = {}
     conditions = [f"and {sql}" for sql in _conditions(rule.where, "where", values)]
     if rule.unless:
         conditions.append(f"and not ({' and '.join(_conditions(rule.unless, 'unless', values))})")
+    if only_members:
+        conditions.insert(0, f"and member in {{{ONLY}:Array(UInt32)}}")
     replaced = {
         "@who@": "member" if rule.level is RuleLevel.MEMBER else "toUInt32(0)",
         "@parts@": f"CAST([{', '.join(_text(f) for f in rule.group_by)}], 'Array(String)')",

@@ -21,7 +21,10 @@ class Reporter:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Figures over the matching events of one episode. Addresses are text."""
+    """Figures over the matching events of one episode. Addresses are text.
+
+    `groups` above 0: it stands for so many groups, too many to list, and its lines are those of each one's busiest window.
+    """
 
     tries: int = 0
     distinct: int = 0
@@ -42,6 +45,7 @@ class Evidence:
     cves: tuple[str, ...] = ()
     threats: tuple[str, ...] = ()
     reporters: tuple[Reporter, ...] = ()
+    groups: int = 0
 
     @property
     def all_blocked(self) -> bool:
@@ -69,6 +73,7 @@ class Evidence:
             "cves": list(self.cves),
             "threats": list(self.threats),
             "reporters": [[r.product, r.device] for r in self.reporters],
+            "groups": self.groups,
         }
 
     @classmethod
@@ -106,4 +111,5 @@ class Evidence:
             cves=texts("cves"),
             threats=texts("threats"),
             reporters=tuple(Reporter(str(product), str(device)) for product, device in value.get("reporters", ())),
+            groups=number("groups"),
         )

@@ -2,7 +2,7 @@
 
 Invariant: one row per rule, member (none for a rule over the network), group key and day on which the episode
 began. An episode ends when a rule has been silent for a day; see `episodes`. Rows are written by
-`services.run` alone, except for `status`, which people change.
+`writing.apply` alone, except for `status`, which people change.
 """
 
 from __future__ import annotations
@@ -117,7 +117,39 @@ class Finding(models.Model):
 
 
 class DetectionRun(models.Model):
-    """Up to which moment of storing the rules have looked. One row."""
+    """Up to which moment of storing the rules have looked. One row for each kind of rule."""
 
     name = models.CharField(max_length=32, unique=True)
     looked_until = models.DateTimeField()
+
+
+class DetectionTask(models.Model):
+    """Something that the rules still have to look at, apart from what is new: see `backlog`.
+
+    Invariant: one row per `who` (a member's id; 0: the network), rule (empty: every rule over windows) and month of the events.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        FAILING = "failing", "Failed, to be tried again"
+        GIVEN_UP = "given_up", "Failed too often, given up"
+        DONE = "done", "Done"
+
+    who = models.PositiveBigIntegerField()
+    rule = models.CharField(max_length=64, blank=True)
+    month = models.DateField()  # its first day
+    first = models.DateTimeField()
+    last = models.DateTimeField()
+    newest = models.DateTimeField()  # when the newest of the events was stored
+    looked = models.DateTimeField(null=True)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.WAITING, db_index=True)
+    attempts = models.PositiveIntegerField(default=0)
+    next_try = models.DateTimeField(db_index=True)
+    error = models.CharField(max_length=64, blank=True)
+    updated = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("who", "rule", "month"), name="detection_task_once")]
+
+    def __str__(self) -> str:
+        return f"{self.rule or 'every rule'} for {self.who or 'the network'} in {self.month:%Y-%m}"

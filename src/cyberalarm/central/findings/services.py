@@ -1,49 +1,58 @@
-"""Runs the detection rules and keeps what they find.
+"""Runs the detection rules.
 
-Invariants: running twice over the same events changes nothing but `updated`; the same events in one run or in
-many, and bundles that arrive late, end in the same findings; a person's `status` outlives every run, except
-that a finding which goes on after it was closed is opened again.
+Invariants: running twice over the same events changes nothing but `updated`; the same events in one run or in many, and bundles
+that arrive late, end in the same findings; a person's `status` outlives every run, except that a finding which goes on after it was
+closed is opened again; no member's events keep the rules from another's.
 
-The runner looks at what was stored since its last run, however old the events are, plus a window before and
-after.
+The runner looks at what was stored since its last run, plus a window before and after, member by member: events of the last
+days at once, older ones month by month (see `backlog`), so many a run. A rule that fails on somebody's events is tried again
+on those alone.
 """
 
 from __future__ import annotations
 
-import hashlib
 import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import structlog
-from django.db import transaction
 
-from cyberalarm.central.events.spans import Span, from_ms, to_ms
+from cyberalarm.central.events.spans import Span
 from cyberalarm.central.members.models import Member
+from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.core.places import Scope
 
-from .detecting import MOST_GROUPS, Figures, Group, Hit, figures, hits, shown
-from .episodes import Episode, join
-from .models import DetectionRun, Finding
-from .rule import Kind, Rule, RuleLevel, SourceRole, Spoofable
+from . import backlog
+from .backlog import GRACE
+from .models import DetectionRun
+from .rule import Kind, Rule, RuleLevel
 from .rules_folder import rules
-from .words import LONGEST_TITLE, fact_values, filled
+from .writing import apply
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from cyberalarm.central.events.store import EventStore
 
+    from .models import DetectionTask
+
 log = structlog.get_logger(__name__)
 
-# `stored` is written before a bundle is visible; looking back this far again makes up for it many times over.
-GRACE = timedelta(minutes=10)
+# Events younger than this are looked at in the run that first sees them.
+RECENT = timedelta(days=8)
+# Members whose events one query looks through.
+_MEMBERS_AT_ONCE = 500
+# Of what waits, a run looks at no more than this, and begins nothing after so many seconds.
+_MOST_TASKS = 200
+_LONGEST_CATCHING_UP = 40.0
+# Queries of one rule that may fail in a run while it is found out on whose events.
+_MOST_FAILURES = 20
+_MILLISECOND = timedelta(milliseconds=1)
 # One run at a time: the supervisor's and one asked for by hand would write the same findings.
 _RUNNING = threading.Lock()
-# Well below what any database takes in one condition.
-_KEYS_AT_ONCE = 500
-_LONGEST_KEY = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +69,28 @@ class RunResult:
     cut: tuple[str, ...] = ()
 
     def plus(self, other: RunResult) -> RunResult:
-        """Both together; the span is the later one's."""
+        """Both together; the span is the later one's, if it has one."""
         return RunResult(
-            other.span,
+            other.span or self.span,
             self.rules + other.rules,
             self.created + other.created,
             self.updated + other.updated,
-            self.cut + other.cut,
+            self.cut + tuple(rule for rule in other.cut if rule not in self.cut),
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """An episode that a rule fired in, to be written down."""
+_NOTHING = RunResult(None, 0, 0, 0)
 
-    group: Group
-    episode: Episode
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Whose events to look at (nobody's: the whole network's together), and when they happened."""
+
+    members: tuple[int, ...]
+    span: Span
+
+    def suits(self, rule: Rule) -> bool:
+        return bool(self.members) is (rule.level is RuleLevel.MEMBER)
 
 
 def run(
@@ -93,132 +108,145 @@ def run(
     national = scope == Scope.national()
     if span is None and not national:
         raise ValueError("a run without a span covers the whole network")
-    result = RunResult(span, 0, 0, 0)
+    result = _NOTHING
     with _RUNNING:
         for kind in kinds:
             chosen = [r for r in rules().values() if r.kind is kind]
-            applied = [r for r in chosen if national or r.level is RuleLevel.MEMBER]
-            wide = span or _new_span(store, kind)
-            if wide is not None:
-                for rule in applied:
-                    result = result.plus(_apply(store, rule, scope, wide, now))
             if span is None:
-                DetectionRun.objects.update_or_create(name=kind.value, defaults={"looked_until": now})
+                result = result.plus(_new(store, kind, chosen, now))
+            else:
+                result = result.plus(_whole(store, chosen, scope, span, now))
     log.info("findings.run", rules=result.rules, created=result.created, updated=result.updated, cut=result.cut)
     return result
 
 
-def _new_span(store: EventStore, kind: Kind) -> Span | None:
-    """When the events happened that were stored since the last run; None when none were.
+def _whole(store: EventStore, chosen: Sequence[Rule], scope: Scope, span: Span, now: datetime) -> RunResult:
+    """The rules over a span that somebody asked for; whatever fails raises."""
+    rows = store.query("active_members", scope, start=span.start, end=span.end)
+    looks = [_Look(batch, span) for batch in _batches([row.number("member") for row in rows])]
+    if scope == Scope.national():
+        looks.append(_Look((), span))
+    result = RunResult(span, 0, 0, 0)
+    for rule in chosen:
+        for one in looks:
+            if one.suits(rule):
+                result = result.plus(_apply(store, rule, scope, one, now))
+    return result
+
+
+def _apply(store: EventStore, rule: Rule, scope: Scope, one: _Look, now: datetime) -> RunResult:
+    written = apply(store, rule, scope, one.span, one.members or None, now)
+    return RunResult(one.span, 1, written.created, written.updated, (rule.id,) if written.flooded else ())
+
+
+def _new(store: EventStore, kind: Kind, chosen: Sequence[Rule], now: datetime) -> RunResult:
+    """The rules over what was stored since the last run; what is older than `RECENT` waits its turn.
 
     The present bounds nothing: a device's clock may run ahead, and its events count like others.
     """
     last = DetectionRun.objects.filter(name=kind.value).first()
     since = last.looked_until - GRACE if last else datetime(2000, 1, 1, tzinfo=UTC)
-    row = store.query("stored_span", Scope.national(), since=since)[0]
-    if not row.number("stored_rows"):
-        return None
-    return Span(row.time("first"), row.time("last_seen") + timedelta(milliseconds=1))
+    recent: dict[int, Span] = {}
+    months: dict[int, tuple[Span, datetime]] = {}
+    for row in store.query("stored_spans", Scope.national(), since=since, recent=now - RECENT):
+        member, month, newest = row.number("member"), row.number("month"), row.time("newest")
+        span = Span(row.time("first"), row.time("latest") + _MILLISECOND)
+        if not month:
+            recent[member] = span
+        elif kind is Kind.WINDOW:
+            backlog.note(member, span, newest, now)
+            known, known_newest = months.get(month, (span, newest))
+            months[month] = _both(known, span), max(known_newest, newest)
+    for span, newest in months.values():
+        backlog.note(0, span, newest, now)
+    looks = _looks(recent, now)
+    resting = backlog.resting(now)
+    result = _NOTHING
+    for rule in chosen:
+        result = result.plus(_carefully(store, rule, [one for one in looks if one.suits(rule)], resting, now))
+    # What has to be done is written down by now, so the mark may move on.
+    DetectionRun.objects.update_or_create(name=kind.value, defaults={"looked_until": now})
+    return result.plus(_catch_up(store, now)) if kind is Kind.WINDOW else result
 
 
-def _apply(store: EventStore, rule: Rule, scope: Scope, span: Span, now: datetime) -> RunResult:
-    """Join what a rule fires on to what is known, and write it down.
+def _both(one: Span, other: Span) -> Span:
+    return Span(min(one.start, other.start), max(one.end, other.end))
 
-    The event store is asked before the relational transaction begins, which therefore stays short.
-    """
-    found = hits(store, rule, scope, span)
-    # Events of a member who has been erased meanwhile are passed over.
-    members = Member.objects.in_bulk(sorted({hit.group.who for hit in found} - {0}))
-    usable = [hit for hit in found if hit.group.who == 0 or hit.group.who in members]
-    known = _known(rule, usable)
-    wanted = [
-        _Wanted(hit.group, episode)
-        for hit in usable
-        for episode in join(known.get((hit.group.who, _key(hit.group)), ()), hit.windows)
-        if _touched(episode, hit)
-    ]
-    facts = figures(store, rule, scope, [(w.group, w.episode.start, w.episode.end) for w in wanted])
-    created = updated = 0
-    with transaction.atomic():
-        before = Finding.objects.in_bulk([w.episode.known[0] for w in wanted if w.episode.known])
-        for one, facts_of_one in zip(wanted, facts, strict=True):
-            if facts_of_one is None:
+
+def _batches(members: list[int]) -> list[tuple[int, ...]]:
+    return [tuple(members[at : at + _MEMBERS_AT_ONCE]) for at in range(0, len(members), _MEMBERS_AT_ONCE)]
+
+
+def _looks(recent: dict[int, Span], now: datetime) -> list[_Look]:
+    """Members whose new events are about as old together, so that nobody's old ones widen everybody's span."""
+
+    def age(member: int) -> int:
+        return (now - recent[member].start).days
+
+    found: list[_Look] = []
+    for _, alike in groupby(sorted(recent, key=lambda m: (age(m), m)), key=age):
+        for batch in _batches(list(alike)):
+            spans = [recent[member] for member in batch]
+            found.append(_Look(batch, Span(min(s.start for s in spans), max(s.end for s in spans))))
+    if found:
+        found.append(_Look((), Span(min(o.span.start for o in found), max(o.span.end for o in found))))
+    return found
+
+
+def _carefully(
+    store: EventStore, rule: Rule, looks: Iterable[_Look], resting: dict[str, frozenset[int]], now: datetime
+) -> RunResult:
+    """A rule over what there is to look at: where it fails, by halves, until it is known on whose events."""
+    waiting, failures, result = list(looks), 0, _NOTHING
+    rests = resting.get(rule.id, frozenset())
+    while waiting:
+        whole = waiting.pop()
+        for who in rests & set(whole.members or (0,)):
+            backlog.put_off(who, rule.id, whole.span, now)
+        members = tuple(member for member in whole.members if member not in rests)
+        if not members and (whole.members or 0 in rests):
+            continue
+        one = _Look(members, whole.span)
+        try:
+            result = result.plus(_apply(store, rule, Scope.national(), one, now))
+        except Exception as error:
+            failures += 1
+            if len(members) > 1 and failures < _MOST_FAILURES:
+                half = len(members) // 2
+                waiting += [_Look(members[:half], one.span), _Look(members[half:], one.span)]
                 continue
-            finding = before.get(one.episode.known[0]) if one.episode.known else None
-            created, updated = (created + 1, updated) if finding is None else (created, updated + 1)
-            _write(rule, one, facts_of_one, finding or _new(rule, one.group, members, now), now)
-    cut = (rule.id,) if len(found) >= MOST_GROUPS else ()
-    return RunResult(span, 1, created, updated, cut)
+            code = error.code if isinstance(error, CyberAlarmError) else type(error).__name__
+            log.warning("findings.look_failed", rule=rule.id, members=len(members), code=code, exc_info=failures == 1)
+            for who in members or (0,):
+                backlog.failed(who, rule.id, one.span, now, code)
+    return result
 
 
-def _new(rule: Rule, group: Group, members: Mapping[int, Member], now: datetime) -> Finding:
-    return Finding(rule=rule.id, member=members.get(group.who), group_key=_key(group), created=now)
+def _catch_up(store: EventStore, now: datetime) -> RunResult:
+    """Look at what waits and is due: so much of it, and no longer than so."""
+    began, result = time.monotonic(), _NOTHING
+    backlog.tidy(now)
+    for task in backlog.due(now, _MOST_TASKS):
+        if time.monotonic() - began > _LONGEST_CATCHING_UP:
+            break
+        result = result.plus(_look_at(store, task, now))
+    return result
 
 
-def _touched(episode: Episode, hit: Hit) -> bool:
-    return any(start < episode.end and end > episode.start for start, end in hit.windows)
-
-
-def _key(group: Group) -> str:
-    """The group's key at a length that every database keeps."""
-    if len(group.key) <= _LONGEST_KEY:
-        return group.key
-    digest = hashlib.sha256(group.key.encode()).hexdigest()
-    return group.key[: _LONGEST_KEY - len(digest)] + digest
-
-
-def _known(rule: Rule, found: Sequence[Hit]) -> dict[tuple[int, str], list[Episode]]:
-    """Episodes already written down for these groups, by member (0: the network) and key."""
-    known: dict[tuple[int, str], list[Episode]] = {}
-    for batch in _batched(sorted({_key(hit.group) for hit in found}), _KEYS_AT_ONCE):
-        rows = Finding.objects.filter(rule=rule.id, merged_into__isnull=True, group_key__in=batch)
-        for row in rows.values_list("pk", "member_id", "group_key", "episode_start", "episode_end"):
-            pk, member, key, start, end = row
-            known.setdefault((member or 0, key), []).append(Episode(to_ms(start), to_ms(end), (pk,)))
-    return known
-
-
-def _batched(keys: list[str], size: int) -> list[list[str]]:
-    return [keys[at : at + size] for at in range(0, len(keys), size)]
-
-
-def _write(rule: Rule, wanted: _Wanted, facts: Figures, finding: Finding, now: datetime) -> None:
-    """Write one episode into its finding, and close those that turned out to be part of it."""
-    values = shown(rule, wanted.group)
-    told = {**values, **fact_values(facts.evidence, facts.first, facts.last)}
-    episode = wanted.episode
-    if finding.status == Finding.Status.CLOSED and facts.last > finding.last_seen:
-        finding.status = Finding.Status.OPEN
-    finding.rule_version = rule.version
-    finding.day = from_ms(episode.start).date()
-    finding.title = filled(rule.title, values)[:LONGEST_TITLE]
-    finding.what = filled(rule.plain, told)
-    finding.advice_lines = [filled(line, told) for line in rule.advice]
-    finding.severity = rule.severity_when_blocked if facts.evidence.all_blocked else rule.severity
-    finding.category = rule.category
-    finding.technique = rule.technique
-    finding.source = values.get("src_ip") if rule.source is not SourceRole.NONE else None
-    finding.source_role = rule.source.value
-    finding.spoofable = _spoofable(rule, facts)
-    finding.first_seen = facts.first
-    finding.last_seen = facts.last
-    finding.episode_start = from_ms(episode.start)
-    finding.episode_end = from_ms(episode.end)
-    finding.count = facts.evidence.tries
-    finding.evidence = facts.evidence.to_json()
-    finding.updated = now
-    finding.save()
-    if len(episode.known) > 1:
-        Finding.objects.filter(pk__in=episode.known[1:]).update(
-            status=Finding.Status.CLOSED, merged_into=finding, updated=now
-        )
-
-
-def _spoofable(rule: Rule, facts: Figures) -> bool:
-    match rule.spoofable:
-        case Spoofable.ALWAYS:
-            return True
-        case Spoofable.NEVER:
-            return False
-        case Spoofable.UNLESS_ESTABLISHED:
-            return facts.evidence.established == 0
+def _look_at(store: EventStore, task: DetectionTask, now: datetime) -> RunResult:
+    """One task of the backlog; what fails in it is noted anew by itself."""
+    if task.who and not Member.objects.filter(pk=task.who).exists():
+        task.delete()
+        return _NOTHING
+    one = _Look((task.who,) if task.who else (), Span(task.first, task.last))
+    chosen = [rules()[task.rule]] if task.rule in rules() else []
+    resting: dict[str, frozenset[int]] = {}
+    if not task.rule:
+        chosen = [rule for rule in rules().values() if rule.kind is Kind.WINDOW and one.suits(rule)]
+        resting = backlog.resting(now)
+    result = _NOTHING
+    for rule in chosen:
+        result = result.plus(_carefully(store, rule, [one], resting, now))
+    if not task.rule or not chosen or result.rules:
+        backlog.done(task, now)
+    return result

@@ -71,3 +71,23 @@ def filled(text: str, values: Mapping[str, str]) -> str:
         elif name:
             parts.append(values[name] or "(not named)")
     return "".join(parts)
+
+
+# What stands in a group's place when there are too many groups to name.
+_MANY = {
+    "src_ip": "many addresses",
+    "dst_ip": "many addresses",
+    "dst_port": "many ports",
+    PORT_NAME: "many ports",
+    "protocol": "several protocols",
+    "signature": "many names",
+    "threat": "many names",
+    REPORTED_BY: "your devices",
+}
+
+
+def filled_for_many(text: str, first: datetime, last: datetime) -> str:
+    """A rule's text about very many groups at once."""
+    values = {**_MANY, WHEN: _when(first, last)}
+    parts = ((literal, values.get(name, "many") if name else "") for literal, name, _, _ in Formatter().parse(text))
+    return "".join(literal + said for literal, said in parts)

@@ -3,6 +3,10 @@
 A few compressed kilobytes can stand for gigabytes. Arrow writes each compressed buffer's unpacked length in
 front of it, and refuses to unpack more than it says, so the sum of those lengths is what reading the stream
 would cost. Layouts: Arrow's Message.fbs and Schema.fbs, in the FlatBuffers binary format.
+
+Only streams of format version 5 without metadata on their messages are measured, and others refused: Arrow's
+reader also knows an older mark of compression, made of version 4 and an entry in a message's metadata, that
+the record batch itself does not show. A dictionary may be no longer than the rows that could use it.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ from cyberalarm.central.ingest.errors import BundleRefusedError
 MAX_ROWS = 200_000  # a collector seals far smaller bundles; 200,000 rows unpack to about 40 MB
 MAX_UNPACKED = 128 * 1024 * 1024
 MAX_MESSAGES = 512
+MIN_DICTIONARY = 4096  # entries that a dictionary may have however few the rows are
+_V5 = 4  # Schema.fbs: enum MetadataVersion; written by every Arrow library since 1.0 (2020)
 _DICTIONARY_BATCH, _RECORD_BATCH = 2, 3  # Message.fbs: union MessageHeader
 _UNCOMPRESSED = -1  # Message.fbs: BodyCompressionMethod.BUFFER
 
@@ -27,6 +33,15 @@ class Extent:
 
     rows: int
     unpacked: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What one message adds. `dictionary` is the id of the one that it fills, None if it fills none."""
+
+    length: int = 0
+    unpacked: int = 0
+    dictionary: int | None = None
 
 
 class _Table:
@@ -46,6 +61,9 @@ class _Table:
             return 0
         (offset,) = struct.unpack_from("<H", self._raw, self._vtable + slot)
         return self._start + int(offset) if offset else 0
+
+    def has(self, field: int) -> bool:
+        return bool(self._at(field))
 
     def number(self, field: int, form: str) -> int:
         at = self._at(field)
@@ -72,12 +90,17 @@ def extent(stream: bytes) -> Extent:
     `events-too-many`).
     """
     rows = unpacked = messages = 0
+    dictionaries: dict[int, int] = {}
     try:
         reader = pa.ipc.MessageReader.open_stream(pa.py_buffer(stream))
         for message in reader:
-            messages += 1
-            found_rows, found_bytes = _measure(message.metadata.to_pybytes(), message.body)
-            rows, unpacked = rows + found_rows, unpacked + found_bytes
+            found = _measure(message.metadata.to_pybytes(), message.body)
+            messages, unpacked = messages + 1, unpacked + found.unpacked
+            if found.dictionary is None:
+                rows += found.length
+            else:
+                # Replacements add up, too: each one costs its length.
+                dictionaries[found.dictionary] = dictionaries.get(found.dictionary, 0) + found.length
             if rows > MAX_ROWS or unpacked > MAX_UNPACKED or messages > MAX_MESSAGES:
                 raise BundleRefusedError(
                     f"A bundle may have {MAX_ROWS} rows, {MAX_UNPACKED} bytes and {MAX_MESSAGES} batches.",
@@ -85,27 +108,36 @@ def extent(stream: bytes) -> Extent:
                 )
     except (pa.ArrowException, OSError, struct.error) as error:
         raise BundleRefusedError("The events are not an Arrow stream.", "events-unreadable") from error
+    if max(dictionaries.values(), default=0) > max(rows, MIN_DICTIONARY):
+        raise BundleRefusedError("A dictionary of the events has more entries than rows use.", "events-too-many")
     return Extent(rows, unpacked)
 
 
-def _measure(metadata: bytes, body: pa.Buffer | None) -> tuple[int, int]:
+def _measure(metadata: bytes, body: pa.Buffer | None) -> _Measured:
     message = _Table(metadata, struct.unpack_from("<I", metadata, 0)[0])
-    kind, header = message.number(1, "<B"), message.table(2)
+    if message.number(0, "<h") != _V5 or message.has(4):
+        raise BundleRefusedError(
+            "The events are not an Arrow stream of format version 5 without metadata.", "events-unreadable"
+        )
+    kind, header, dictionary = message.number(1, "<B"), message.table(2), None
     if header is not None and kind == _DICTIONARY_BATCH:
-        header = header.table(1)
+        dictionary, header = header.number(0, "<q"), header.table(1)
     elif kind != _RECORD_BATCH:
-        return 0, 0
+        return _Measured()
     if header is None:
         raise struct.error("a batch without a header")
     length = header.number(0, "<q")
     # A list may have more items than its batch has rows, so the lengths of all columns inside count too.
-    longest = max((n for n, _ in header.pairs(1)), default=0)
-    if length < 0 or longest < 0:
+    lengths = [n for n, _ in header.pairs(1)]
+    longest = max(lengths, default=0)
+    if length < 0 or min(lengths, default=0) < 0:
         raise struct.error("a negative length")
-    compressed = header.table(3) is not None
+    compressed = header.has(3)
     raw = memoryview(body) if body is not None else memoryview(b"")
     unpacked = sum(_buffer_length(raw, offset, size, compressed) for offset, size in header.pairs(2))
-    return (length if kind == _RECORD_BATCH else 0), max(unpacked, longest)
+    # A dictionary is as long as its one column says, whatever its batch does.
+    entries = length if dictionary is None else max(length, longest)
+    return _Measured(entries, max(unpacked, longest), dictionary)
 
 
 def _buffer_length(body: memoryview, offset: int, size: int, compressed: bool) -> int:

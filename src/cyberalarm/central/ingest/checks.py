@@ -7,6 +7,7 @@ a ledger that balances.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,13 +23,29 @@ from cyberalarm.core.schema import Field, FieldType, event_schema
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from cyberalarm.envelope.sealing import Header
 
 EARLIEST = 946_684_800_000  # 2000-01-01 in ms UTC; older times come from devices without a clock
 AHEAD = 24 * 3600 * 1000  # ms that a device's clock may be ahead of ours
 HIGHEST_SEVERITY = 4
-MOST_LINES = 2**40  # in one ledger; 2^23 such envelopes still fit a 64-bit total
+MOST_LINES = 2**40  # in all ledgers of a bundle
+# Each month is a partition that an insert touches; ten years hold every archive that a member would replay in one go.
+MOST_MONTHS = 120
 _TEXTS = {FieldType.TEXT, FieldType.NAME, FieldType.TEXTS}
+# Characters that no text may have, first and last of each range: what the kernel takes out of every text (`unwanted` in
+# kernel/src/value.rs). Classes Cc, Zl and Zp, and of Cf the marks that hide or reverse what stands around them.
+UNWANTED: tuple[tuple[int, int], ...] = (
+    (0x00, 0x1F),
+    (0x7F, 0x9F),
+    (0x61C, 0x61C),
+    (0x200B, 0x200F),
+    (0x2028, 0x202E),
+    (0x2060, 0x206F),
+    (0xFEFF, 0xFEFF),
+)
+_SLICE = 1024 * 1024  # bytes of text looked at together: fits a processor's cache, and bounds the copies
 
 
 def read_events(stream: bytes) -> pa.Table:
@@ -93,6 +110,9 @@ def _check_times(table: pa.Table, now: int) -> None:
         raise BundleRefusedError(
             "A time is before 2000, more than a day ahead, or ends before it begins.", "events-time"
         )
+    months = np.unique(first.astype("datetime64[ms]").astype("datetime64[M]"))
+    if len(months) > MOST_MONTHS:
+        raise BundleRefusedError(f"The events are of more than {MOST_MONTHS} different months.", "events-time")
 
 
 def _check_text(field: Field, column: pa.ChunkedArray) -> None:
@@ -111,29 +131,56 @@ def _check_text(field: Field, column: pa.ChunkedArray) -> None:
         longest = pc.max(pc.binary_length(values)).as_py() if len(values) else None
         if longest is not None and longest > field.max_bytes:
             raise BundleRefusedError(f"Column {field.name} has text that is too long.", "events-text")
-        if _has_control_characters(values):
-            raise BundleRefusedError(f"Column {field.name} has control characters.", "events-text")
+        if _has_unwanted_characters(values):
+            raise BundleRefusedError(f"Column {field.name} has control or invisible characters.", "events-text")
 
 
-def _has_control_characters(values: pa.Array) -> bool:
-    """Whether any text has a character of Unicode's class Cc: C0, delete, C1 (C2 80 to C2 9F in UTF-8)."""
+def _has_unwanted_characters(values: pa.Array) -> bool:
+    """Whether any text has a character of `UNWANTED`. The texts are known to be UTF-8."""
     _, offsets, text = values.buffers()
     if text is None or not len(values):
         return False
     ends = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1]
     raw = np.frombuffer(text, np.uint8)[ends[0] : ends[-1]]
-    if bool(((raw < 0x20) | (raw == 0x7F)).any()):
+    # Two bytes more than a slice, so that a character of three bytes is whole in one of them.
+    return any(_shows_unwanted(raw[at : at + _SLICE + 2]) for at in range(0, len(raw), _SLICE))
+
+
+def _shows_unwanted(part: NDArray[np.uint8]) -> bool:
+    if bool(((part < 0x20) | (part == 0x7F)).any()):
         return True
-    return bool(((raw[:-1] == 0xC2) & (raw[1:] < 0xA0)).any())
+    if part.max() < 0x80:
+        return False
+    return any(_occurs(part, begin, low, high) for begin, low, high in _patterns())
+
+
+def _occurs(part: NDArray[np.uint8], begin: bytes, low: int, high: int) -> bool:
+    """Whether a byte from `low` to `high` follows the bytes `begin`."""
+    found = (part[len(begin) :] >= low) & (part[len(begin) :] <= high)
+    for at, byte in enumerate(begin):
+        found &= part[at : at + len(found)] == byte
+    return bool(found.any())
+
+
+@cache
+def _patterns() -> tuple[tuple[bytes, int, int], ...]:
+    """`UNWANTED` beyond ASCII as it is in UTF-8: the first bytes, and the range of the last one."""
+    patterns = []
+    for first, last in UNWANTED:
+        if last > 0x7F:
+            low, high = chr(max(first, 0x80)).encode(), chr(last).encode()
+            if low[:-1] != high[:-1]:
+                raise ValueError(f"a range that needs two patterns: U+{first:04X}")
+            patterns.append((low[:-1], low[-1], high[-1]))
+    return tuple(patterns)
 
 
 def check_ledgers(ledgers: Mapping[str, Ledger], header: Header, table: pa.Table) -> None:
     """The ledgers balance, and agree with the header and the rows. Raises BundleRefusedError."""
-    for ledger in ledgers.values():
-        if max(ledger.received, ledger.dropped_by_kernel) > MOST_LINES:
-            raise BundleRefusedError("A ledger counts more lines than there can be.", "ledger-implausible")
-        if not ledger.balanced:
-            raise BundleRefusedError("A device's ledger does not add up.", "ledger-unbalanced")
+    if sum(max(ledger.received, ledger.dropped_by_kernel) for ledger in ledgers.values()) > MOST_LINES:
+        raise BundleRefusedError("The ledgers count more lines than there can be.", "ledger-implausible")
+    if not all(ledger.balanced for ledger in ledgers.values()):
+        raise BundleRefusedError("A device's ledger does not add up.", "ledger-unbalanced")
     kept = sum(ledger.outcomes[Outcome.KEPT] for ledger in ledgers.values())
     counted = pc.sum(table.column("count")).as_py() or 0
     if counted != kept:

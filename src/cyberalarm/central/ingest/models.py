@@ -105,10 +105,3 @@ class LedgerTotal(models.Model):
     def ledger(self) -> Ledger:
         outcomes = {outcome: int(getattr(self, outcome)) for outcome in OUTCOMES}
         return Ledger(self.received, outcomes, self.dropped_by_kernel)
-
-    def add(self, ledger: Ledger) -> None:
-        """Add a bundle's counts; does not save."""
-        self.received += ledger.received
-        self.dropped_by_kernel += ledger.dropped_by_kernel
-        for outcome, count in ledger.outcomes.items():
-            setattr(self, outcome, getattr(self, outcome) + count)

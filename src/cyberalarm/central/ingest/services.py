@@ -1,11 +1,12 @@
 """The way of an envelope through the centre, step by step.
 
-    header, collector, signature, seen before?, chain, open, unpack, check, keep the original, store, receipt
+    header, collector, signature, seen before?, turn, place, chain, open, unpack, check, keep the original, store, receipt
 
 Invariants:
 - nothing that is refused changes any state, but for a note on its collector that it was (`refusals`)
 - the same envelope again, later or at the same time, gives the same receipt, and its rows are stored once
-- envelopes of one collector are taken one after the other, whatever connections they come on
+- envelopes of one collector are taken one after the other, whatever connections they come on, so a collector has at
+  most one of the places; what it sends again is answered without one (`room`)
 """
 
 from __future__ import annotations
@@ -29,15 +30,18 @@ from cyberalarm.central.ingest.chain import check_chain
 from cyberalarm.central.ingest.errors import BusyError, StoreUnavailableError
 from cyberalarm.central.ingest.models import Envelope
 from cyberalarm.central.ingest.refusals import Speaker, noted
+from cyberalarm.central.ingest.room import Room, Turns, busy
 from cyberalarm.central.ingest.writer import AfterStep, Bundle, Writer, nothing
 from cyberalarm.central.members.models import Collector
 from cyberalarm.envelope import payload, sealing
 from cyberalarm.envelope.documents import Status
 from cyberalarm.envelope.errors import EnvelopeMalformed
 from cyberalarm.envelope.keys import VerifyKey
+from cyberalarm.envelope.sealing import MAX_ENVELOPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from cyberalarm.central.config import CentralConfig
     from cyberalarm.central.events.store import EventStore
@@ -47,7 +51,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MINIMUM_VERSION = "0.1.0"  # of a collector that this centre still understands
-MOST_AT_ONCE = 32  # envelopes in hand; each may take some 200 MB while it is opened
+MOST_AT_ONCE = 32  # envelopes that are opened and stored; each may take some 200 MB while it is opened
+MOST_BYTES = 256 * 1024 * 1024  # of envelopes in memory: four of the longest, or thousands of usual ones
+LONGEST_WAIT_FOR_ROOM = 10.0  # seconds, and as long again for the turn
 LONGEST_WAIT = 60.0  # seconds for a group commit; shorter than a collector waits for an answer
 _LATEST = 253_402_300_799_000  # the last second of the year 9999, in ms: no date type goes beyond
 
@@ -69,8 +75,9 @@ class Ingest:
         self._keys = keys
         self._after_step = after_step
         self._writer = Writer(store, keys.receipts, after_step)
-        self._room = threading.BoundedSemaphore(MOST_AT_ONCE)
-        self._turns = tuple(threading.Lock() for _ in range(256))  # shared by all collectors: bounded
+        self._places = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._room = Room(MOST_BYTES, LONGEST_WAIT_FOR_ROOM)
+        self._turns = Turns(MAX_ENVELOPE, LONGEST_WAIT_FOR_ROOM)
         self._guard = threading.Lock()
         self._last: dict[int, _Waiting] = {}  # the newest waiting envelope of a collector
         self._waiting: dict[str, _Waiting] = {}  # by digest
@@ -90,41 +97,45 @@ class Ingest:
         """Is the thread at work that stores envelopes?"""
         return self._writer.alive
 
+    def room(self, size: int) -> AbstractContextManager[None]:
+        """Memory for an envelope of so many bytes; ask before it is read. Raises BusyError when others have it all."""
+        return self._room.lent(size)
+
     def receive(self, envelope: bytes) -> bytes:
         """Take an envelope; give its receipt once its rows are durable. Raises errors of
         `enrolment.problems.PROBLEMS`.
         """
-        if not self._room.acquire(blocking=False):
-            raise BusyError("The centre is busy.", next_step="Send the envelope again in a moment.")
-        try:
-            return self._receive(envelope)
-        finally:
-            self._room.release()
-
-    def _receive(self, envelope: bytes) -> bytes:
         claimed = sealing.read_header(envelope)
         with noted(claimed.collector) as speaker:
             return self._receive_from(speaker, envelope)
 
     def _receive_from(self, speaker: Speaker, envelope: bytes) -> bytes:
         collector = speaking_collector(speaker.claimed)
-        _refuse_stopped(collector)
+        refuse_stopped(collector)
         header = sealing.verify(envelope, VerifyKey(bytes(collector.public_key or b"")))
         speaker.proven = True
         digest = sealing.digest(envelope)
-        with self._turn(collector):
+        known = self._seen(digest)
+        if known is not None:
+            return _awaited(known)
+        with self._turns.turn(collector.pk, len(envelope)), self._place():
+            # Again, since another connection may have brought it while this one waited for its turn.
             receipt = self._seen(digest)
             if receipt is None:
                 check_chain(header, *self._chain(collector))
                 bundle = self._open(envelope, header, digest, collector)
                 self._keep(collector, header, envelope)
                 receipt = self._submit(bundle)
+            return _awaited(receipt)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if not self._places.acquire(blocking=False):
+            raise busy()
         try:
-            return receipt.result(LONGEST_WAIT)
-        except TimeoutError as error:
-            raise StoreUnavailableError(
-                "Storing takes longer than it should.", next_step="Send the envelope again in a moment."
-            ) from error
+            yield
+        finally:
+            self._places.release()
 
     def _keep(self, collector: Collector, header: Header, envelope: bytes) -> None:
         """Put the original on disk. Raises StoreUnavailableError, on a full disk for one."""
@@ -157,11 +168,6 @@ class Ingest:
             ledgers=ledgers,
             events=events,
         )
-
-    @contextmanager
-    def _turn(self, collector: Collector) -> Iterator[None]:
-        with self._turns[collector.pk % len(self._turns)]:
-            yield
 
     def _seen(self, digest: str) -> Future[bytes] | None:
         """The receipt of this very envelope, given or still to come."""
@@ -226,7 +232,17 @@ class Ingest:
         return status.sign(self._keys.receipts)
 
 
-def _refuse_stopped(collector: Collector) -> None:
+def _awaited(receipt: Future[bytes]) -> bytes:
+    try:
+        return receipt.result(LONGEST_WAIT)
+    except TimeoutError as error:
+        raise StoreUnavailableError(
+            "Storing takes longer than it should.", next_step="Send the envelope again in a moment."
+        ) from error
+
+
+def refuse_stopped(collector: Collector) -> None:
+    """Raises CollectorStoppedError."""
     if collector.status == Collector.Status.STOPPED:
         raise CollectorStoppedError(
             "The centre asked this collector to stop sending.",

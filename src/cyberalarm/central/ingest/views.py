@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 @api_view("POST")
 def envelopes(request: HttpRequest) -> HttpResponse:
     """Answer an envelope with its receipt."""
-    # One byte more than allowed, so that an over-long envelope is seen as such.
-    receipt = services.current().receive(request.read(MAX_ENVELOPE + 1))
+    ingest = services.current()
+    announced = request.META.get("CONTENT_LENGTH") or ""
+    # A length that nobody announced may be the longest. The body waits on the disk, not in memory, until it is read.
+    with ingest.room(int(announced) if announced.isdigit() else MAX_ENVELOPE):
+        # One byte more than allowed, so that an over-long envelope is seen as such.
+        receipt = ingest.receive(request.read(MAX_ENVELOPE + 1))
     return HttpResponse(receipt, content_type="application/json")
 
 

@@ -90,11 +90,14 @@ class Counting:
         """How many sources at least so many members saw."""
         return self._ask("shared_sources", least_members=least_members)[0].number("sources")
 
-    def ports(self, limit: int = MOST_ROWS) -> tuple[PortTried, ...]:
-        return tuple(
-            PortTried(_port(r), tries(r), r.number("sources"), r.number("members"))
-            for r in self._ask("top_ports", limit=limit)
+    def ports(self, limit: int = MOST_ROWS, *, widest_first: bool = False) -> tuple[PortTried, ...]:
+        """Busiest first, or what most members saw: then no member alone decides what is listed."""
+        rows = (
+            self._ask("network_ports", least_members=1, limit=limit)
+            if widest_first
+            else self._ask("top_ports", limit=limit)
         )
+        return tuple(PortTried(_port(r), tries(r), r.number("sources"), r.number("members")) for r in rows)
 
     def targets(self) -> tuple[Target, ...]:
         return tuple(
@@ -122,7 +125,13 @@ class Counting:
             for r in self._ask("totals_by_kind")
         )
 
-    def detections(self, limit: int = MOST_ROWS) -> tuple[Detection, ...]:
+    def detections(self, limit: int = MOST_ROWS, *, widest_first: bool = False) -> tuple[Detection, ...]:
+        """The most severe first, or what most members saw."""
+        rows = (
+            self._ask("network_signatures", least_members=1, limit=limit)
+            if widest_first
+            else self._ask("top_signatures", limit=limit)
+        )
         return tuple(
             Detection(
                 signature_id=r.text("signature_id"),
@@ -136,7 +145,7 @@ class Counting:
                 last=r.time("last_seen"),
                 members=r.number("members"),
             )
-            for r in self._ask("top_signatures", limit=limit)
+            for r in rows
         )
 
     def threats(self) -> tuple[Threat, ...]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Max
 
 from cyberalarm.central.ingest.models import Envelope, LedgerTotal
+from cyberalarm.central.ingest.writer import OTHER_DEVICES
 from cyberalarm.central.members.models import Collector, Member
 from cyberalarm.central.reports.actions import UNRECOGNISED_LIMIT, not_understood
 from cyberalarm.central.reports.figures import Bundle, CollectorFigure, Coverage, View
@@ -134,7 +135,7 @@ def _devices_before(collectors: list[int], period: Period) -> dict[int, frozense
         received__gt=0,
         first_received__lt=period.start,
         last_received__gte=period.previous.start,
-    )
+    ).exclude(device=OTHER_DEVICES)
     found: dict[int, set[str]] = defaultdict(set)
     for collector, device in rows.values_list("collector_id", "device"):
         found[collector].add(device)

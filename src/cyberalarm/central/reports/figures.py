@@ -258,7 +258,8 @@ class Coverage:
 class NetworkItem:
     """Something seen at `members` members; never fewer than the edition's minimum.
 
-    `kind` is "rising", "port", "cve" or "threat"; `name` is a CVE number or a threat's name, `key` a port.
+    `kind` is "rising", "port", "cve" or "threat"; `name` is a CVE number or a threat's name, `key` a port. `tries` of what is
+    not rising counts no member for more than ten times the middle one (see `trends.services`).
     """
 
     kind: str

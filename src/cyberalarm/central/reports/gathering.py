@@ -109,12 +109,12 @@ def gather_network(centre: Centre, period: Period) -> tuple[NetworkItem, ...]:
         minimum_members=centre.config.trend_minimum_members,
         rows=_NETWORK_ROWS,
     )
-    ports = (NetworkItem("port", p.members, p.total, key=PortKey(p.port, p.protocol)) for p in trend.ports)
+    ports = (NetworkItem("port", p.members, p.capped, key=PortKey(p.port, p.protocol)) for p in trend.ports)
     return (
         *_rising(trend.rising[:_NETWORK_ROWS]),
         *ports,
-        *(NetworkItem("cve", c.members, c.total, name=c.name) for c in trend.cves),
-        *(NetworkItem("threat", t.members, t.total, name=t.name) for t in trend.threats),
+        *(NetworkItem("cve", c.members, c.capped, name=c.name) for c in trend.cves),
+        *(NetworkItem("threat", t.members, t.capped, name=t.name) for t in trend.threats),
     )
 
 
@@ -145,9 +145,9 @@ def gather_trend(centre: Centre, scope: Scope, period: Period, *, reference: str
         origins=now.origins(centre.places),
         sources=now.sources(centre.places, widest_first=True, limit=_TREND_ROWS),
         shared_sources=now.shared_sources(SEVERAL),
-        ports=now.ports(_TREND_ROWS),
+        ports=now.ports(_TREND_ROWS, widest_first=True),
         kinds=now.kinds(),
-        detections=now.detections(_TREND_ROWS),
+        detections=now.detections(_TREND_ROWS, widest_first=True),
         forces=tuple(
             ForceFigure(code, forces()[code].name if code in forces() else code, seen, tries, sources)
             for code, seen, tries, sources in now.forces()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PRINTED_SOURCES = 15
 PRINTED_DETECTIONS = 15
-_LISTED = {"rising": "Rising", "port": "Tried most", "cve": "Known weakness", "threat": "Named by devices"}
+_LISTED = {"rising": "Rising", "port": "Tried widely", "cve": "Known weakness", "threat": "Named by devices"}
 _EVIDENCE = {
     "established": "Both sides spoke",
     "one_way": "May be forged",

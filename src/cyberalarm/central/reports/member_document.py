@@ -246,7 +246,8 @@ def _closing(report: MemberReport) -> Part:
             network_table(
                 report.network,
                 "Seen across the network",
-                f"Only what at least {least} members saw is listed, so that none can be recognised.",
+                f"Only what at least {least} members saw is listed, so that none can be recognised; of events on services, "
+                "weaknesses and names, no member is counted for more than ten times as many as the middle one.",
             ),
         )
     else:

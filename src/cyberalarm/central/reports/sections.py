@@ -206,6 +206,7 @@ def ports_section(ports: tuple[PortTried, ...], all_ports: int, *, members: bool
     """What was tried, in words."""
     if not ports:
         return Section("ports", "What they tried", (Paragraph("No connection from outside was tried."),))
+    title = "Services tried at most members" if members else "Services tried most"
     top = ports[:PRINTED_PORTS]
     alt = (
         "Events by service tried: "
@@ -215,7 +216,7 @@ def ports_section(ports: tuple[PortTried, ...], all_ports: int, *, members: bool
     risky = risky_ports()
     extra = (number_column("Members"),) if members else ()
     table = Table(
-        "Services tried most",
+        title,
         (
             Column("Service", 2.6),
             Column("Port", 1.1),
@@ -247,4 +248,4 @@ def ports_section(ports: tuple[PortTried, ...], all_ports: int, *, members: bool
         ),
     )
     svg = charts.rows(_bars([(words.port_short(p.key), p.tries) for p in top[:8]]))
-    return Section("ports", "What they tried", (Chart("Services tried most", svg, alt, table, "below"),))
+    return Section("ports", "What they tried", (Chart(title, svg, alt, table, "below"),))

@@ -145,7 +145,7 @@ def _stands_out(report: TrendReport) -> Block:
     if report.ports:
         top = report.ports[0]
         said.append(
-            f"Tried most: {words.port_words(top.key)} (port {words.port_code(top.key)}), "
+            f"Tried most widely: {words.port_words(top.key)} (port {words.port_code(top.key)}), "
             f"{words.count(top.tries.total, 'event')} from "
             f"{words.count(top.sources, 'source')} at {words.count(top.members, 'member')}."
         )

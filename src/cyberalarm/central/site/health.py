@@ -23,6 +23,7 @@ from django.utils import timezone
 from cyberalarm.central.enrolment.keys import certificate_paths
 from cyberalarm.central.enrolment.problems import refused_since_start
 from cyberalarm.central.events import store as event_store
+from cyberalarm.central.findings.backlog import Standing, standing
 from cyberalarm.central.ingest import services as ingest
 from cyberalarm.central.ingest.models import Envelope
 from cyberalarm.central.jobs.models import JobRun
@@ -196,4 +197,26 @@ def _collectors() -> Check:
     return Check("Collectors", good=True, words=words)
 
 
-_OTHERS: tuple[tuple[str, Callable[[], Check]], ...] = (("Refusals", _refusals), ("Collectors", _collectors))
+def _backlog() -> Check:
+    return backlog(standing())
+
+
+def backlog(held: Standing) -> Check:
+    """Judge what detections still have to look at."""
+    words = f"{held.waiting} older parts wait, {held.failing} are tried again, {held.given_up} were given up."
+    if held.given_up:
+        step = "The log says which rule and member (findings.given_up); new events of the member are looked at afresh."
+        return Check("Detections of older events", good=False, words=words, next_step=step)
+    return Check(
+        "Detections of older events",
+        good=not held.failing,
+        words=words,
+        next_step="They are tried again by themselves.",
+    )
+
+
+_OTHERS: tuple[tuple[str, Callable[[], Check]], ...] = (
+    ("Refusals", _refusals),
+    ("Collectors", _collectors),
+    ("Detections of older events", _backlog),
+)

@@ -53,7 +53,7 @@ class PlaceFigure:
 
 @dataclass(frozen=True, slots=True)
 class PortFigure:
-    """A port as tried: none for protocols without ports."""
+    """A port as tried: none for protocols without ports. `capped`: see `services`."""
 
     port: int | None
     protocol: int
@@ -62,6 +62,7 @@ class PortFigure:
     blocked: int
     sources: int
     members: int
+    capped: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +100,18 @@ class SignatureFigure:
     total: int
     sources: int
     members: int
+    capped: int
     cves: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class NamedFigure:
-    """A CVE number or the name of a threat, with its count."""
+    """A CVE number or the name of a threat, with its count. `capped`: see `services`."""
 
     name: str
     total: int
     members: int
+    capped: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,10 @@
 """What is seen over the network of a scope: `network_trend`, and ports that are rising.
 
 Everything comes from the event store within the scope given; nothing is remembered. Days are days of UK time.
+
+Lists put what most members saw first, so that no member alone decides what stands in them. Among what as many saw, they go
+by events with no member counted for more than ten times the middle one (of those who saw it, the lower of two middle ones):
+`capped`. `total` is as counted, whoever counted it.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from .figures import (
     Withheld,
 )
 from .rising import HISTORY_DAYS, rise
-from .withholding import apart, parts, series
+from .withholding import parts, series
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,17 +52,16 @@ def network_trend(
     minimum = minimum_members
 
     def top(query: str) -> list[Row]:
-        return store.query(query, scope, start=span.start, end=span.end, limit=rows)
+        return store.query(query, scope, start=span.start, end=span.end, limit=rows, least_members=max(1, minimum))
 
     totals, previous = _totals(store, scope, span), _totals(store, scope, span.previous)
     days, held["days"] = series(_days(store, scope, span), minimum)
     regions, held["regions"] = parts(_places(store, scope, span, "region"), minimum)
     forces, held["forces"] = _forces(store, scope, span, regions, minimum)
-    ports, held["ports"] = apart([_port(row) for row in top("top_ports")], minimum)
-    rising, held["rising"] = apart(rising_ports(store, scope, span)[:rows], minimum)
-    signatures, held["signatures"] = apart([_signature(row) for row in top("top_signatures")], minimum)
-    cves, held["cves"] = apart([_named(row, "cve_id") for row in top("top_cves")], minimum)
-    threats, held["threats"] = apart([_named(row, "threat") for row in top("top_threats")], minimum)
+    held |= _held(store, scope, span, minimum)
+    rising = rising_ports(store, scope, span)
+    risen = [port for port in rising if port.members >= minimum]
+    held["rising"] = len(rising) - len(risen)
     return NetworkTrend(
         scope=scope,
         span=span,
@@ -68,12 +71,12 @@ def network_trend(
         days=days,
         regions=regions,
         forces=forces,
-        ports=ports,
-        rising=rising,
+        ports=tuple(_port(row) for row in top("network_ports")),
+        rising=tuple(risen[:rows]),
         sources=_shared_sources(store, scope, span, max(2, minimum), rows),
-        signatures=signatures,
-        cves=cves,
-        threats=threats,
+        signatures=tuple(_signature(row) for row in top("network_signatures")),
+        cves=tuple(_named(row, "cve_id") for row in top("network_cves")),
+        threats=tuple(_named(row, "threat") for row in top("network_threats")),
         withheld=Withheld(**held, totals=totals.members < minimum),
     )
 
@@ -86,7 +89,7 @@ def rising_ports(
     least_sources: int = LEAST_SOURCES,
     least_members: int = 1,
 ) -> list[RisingPort]:
-    """Ports that rose on a day touched by the span, the last day's first, then by how far they rose."""
+    """Ports that rose on a day touched by the span, the last day's first, then at how many members and how far."""
     first, last = _day(span.start), _day(span.end - timedelta(microseconds=1))
     start, end = _midnight(first - timedelta(days=HISTORY_DAYS)), _midnight(last + timedelta(days=1))
     seen = [row.day("day") for row in store.query("totals_by_day", scope, start=start, end=end)]
@@ -103,7 +106,11 @@ def rising_ports(
             if risen := rise(sources, before):
                 port, protocol = row.number("dst_port"), row.number("protocol")
                 found.append(RisingPort(port, protocol, day, _whole(day), members, total, risen))
-    return sorted(found, key=lambda r: (-r.day.toordinal(), r.rise.usual - r.rise.sources, r.port, r.protocol))
+    return sorted(found, key=_by_day_and_width)
+
+
+def _by_day_and_width(port: RisingPort) -> tuple[int, int, float, int, int]:
+    return -port.day.toordinal(), -port.members, port.rise.usual - port.rise.sources, port.port, port.protocol
 
 
 def _day(moment: datetime) -> date:
@@ -122,6 +129,14 @@ def _totals(store: EventStore, scope: Scope, span: Span) -> Totals:
     row = store.query("sums", scope, start=span.start, end=span.end)[0]
     names = ("total", "allowed", "blocked", "detected", "sources", "targets", "ports", "members")
     return Totals(*(row.number(name) for name in names))
+
+
+def _held(store: EventStore, scope: Scope, span: Span, minimum: int) -> dict[str, int]:
+    """How many rows of each list are left out for too few members."""
+    if not minimum:
+        return {}
+    rows = store.query("network_withheld", scope, start=span.start, end=span.end, least_members=minimum)
+    return {row.text("list"): row.number("held") for row in rows}
 
 
 def _shown(totals: Totals, minimum: int) -> Totals | None:
@@ -168,7 +183,7 @@ def _forces(
 
 def _port(row: Row) -> PortFigure:
     port = row["dst_port"]
-    names = ("protocol", "total", "allowed", "blocked", "sources", "members")
+    names = ("protocol", "total", "allowed", "blocked", "sources", "members", "capped")
     return PortFigure(port if isinstance(port, int) else None, *(row.number(name) for name in names))
 
 
@@ -201,9 +216,10 @@ def _signature(row: Row) -> SignatureFigure:
         total=row.number("total"),
         sources=row.number("sources"),
         members=row.number("members"),
+        capped=row.number("capped"),
         cves=row.texts("cves"),
     )
 
 
 def _named(row: Row, name: str) -> NamedFigure:
-    return NamedFigure(row.text(name), row.number("total"), row.number("members"))
+    return NamedFigure(row.text(name), row.number("total"), row.number("members"), row.number("capped"))

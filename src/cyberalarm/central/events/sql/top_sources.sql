@@ -1,4 +1,4 @@
--- The sources behind most events, or, with widest_first, those seen at most members: events by action, ports, the three ports
+-- The sources behind most events, or, with widest_first, those seen at most members, then in most forces: events by action, ports, the three ports
 -- tried most (as [events, port * 256 + protocol], 65536 standing for no port), targets, and what shows whether the address may be
 -- forged: rows in which both sides spoke, and in which only the source did. Sources seen at fewer members than asked for are left
 -- out. Period: [start, end).
@@ -24,5 +24,5 @@ from events where {scope} and time >= {start:DateTime64(3, 'UTC')} and time < {e
     and direction in ('inbound', 'unknown') and src_ip != toIPv6('::')
 group by src_ip
 having members >= {least_members:UInt32}
-order by members * {widest_first:UInt8} desc, total desc, src_ip
+order by members * {widest_first:UInt8} desc, forces * {widest_first:UInt8} desc, total desc, src_ip
 limit {limit:UInt32}
