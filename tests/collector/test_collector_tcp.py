@@ -171,3 +171,35 @@ def test_a_device_that_was_switched_off_is_noticed(listening: Listening) -> None
 def test_a_port_that_is_taken_is_said(listening: Listening) -> None:
     with pytest.raises(ConfigurationError, match=r"TCP port .* cannot be used: Address already in use"):
         Listening(endpoint=f"127.0.0.1:{listening.receiver.address[1]}")
+
+
+def test_one_source_that_says_nothing_does_not_keep_others_out() -> None:
+    held = Listening(connections=12)
+    held.receiver.start()
+    silent = [held.connect("127.0.0.2") for _ in range(30)]
+    try:
+        with held.connect("127.0.0.3") as firewall:
+            firewall.sendall(b"<13>through\n")
+            wait_for("the line", lambda: held.collect() == [b"<13>through"])
+            # A source keeps its newest connections, so a device that comes back is never refused for its own old ones.
+            silent[-1].sendall(b"<13>newest\n")
+            wait_for("the newest", lambda: held.collect() == [b"<13>through", b"<13>newest"])
+    finally:
+        for connection in silent:
+            connection.close()
+        held.end()
+
+
+def test_all_places_taken_by_many_sources_the_busiest_gives_one_up() -> None:
+    held = Listening(connections=6)
+    held.receiver.start()
+    others = [held.connect(f"127.0.0.{n}") for n in (2, 2, 2, 3, 4, 5)]
+    try:
+        with held.connect("127.0.0.6") as late:
+            late.sendall(b"<13>late\n")
+            wait_for("the line", lambda: held.collect() == [b"<13>late"])
+            assert held.receiver.turned_away == 1
+    finally:
+        for connection in others:
+            connection.close()
+        held.end()

@@ -162,3 +162,7 @@ def test_verification_says_name_and_since_and_nothing_else(
         hidden = make_member("Hidden", "essex", status)
         assert visitor.get(f"/verify/{hidden.reference}").status_code == 404
     assert visitor.get("/verify/m-xxxxxxxxxx").status_code == 404
+
+
+def test_a_name_that_hides_or_turns_text_is_made_plain() -> None:
+    assert plain_line("Lo\u200byds \u202eknaB") == "Loyds knaB"

@@ -62,16 +62,23 @@ def run(
 
 @app.command()
 def enrol(
-    token: Annotated[str, typer.Argument(help="The registration token; - reads it from standard input.")],
+    token: Annotated[
+        str, typer.Argument(help="The registration token; asked for, or read from standard input, when not given.")
+    ] = "-",  # noqa: S107 - it means: ask
     config: ConfigOption = None,
     set_aside: Annotated[
         bool, typer.Option("--set-aside", help="Keep bundles that wait in a folder of their own, and do not send them.")
     ] = False,
 ) -> None:
-    """Enrol this collector with the registration token from the member page."""
+    """Enrol this collector with the registration token from the member page.
+
+    A token on the command line can be read by other users of the machine: better let the command ask for it.
+    """
     from cyberalarm.collector.enrol import enrol as enrol_collector
 
-    text = sys.stdin.read() if token == "-" else token  # noqa: S105 - "-" means standard input
+    text = token
+    if token == "-":  # noqa: S105 - it means: ask
+        text = typer.prompt("Registration token", hide_input=True) if sys.stdin.isatty() else sys.stdin.read()
     identity = enrol_collector(_load(config), text, aside=set_aside)
     result_console().print(f"Enrolled as {identity.collector} at {identity.centre}.")
 

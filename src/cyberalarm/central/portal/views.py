@@ -65,7 +65,7 @@ def provision(request: HttpRequest, member: Member, key: int) -> HttpResponse:
     site = get_object_or_404(Site, pk=key, member=member)
     form = NameForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        if not secrets.compare_digest(request.POST.get("once", ""), request.session.pop(_ONCE, "-")):
+        if not secrets.compare_digest(request.POST.get("once", "").encode(), request.session.pop(_ONCE, "-").encode()):
             messages.info(
                 request,
                 "This collector was provisioned before. A token is shown once; renew it if it was lost.",

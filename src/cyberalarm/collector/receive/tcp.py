@@ -10,6 +10,8 @@ import contextlib
 import selectors
 import socket
 import time
+from collections import Counter
+from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,19 @@ _LAST_SECONDS = 5.0
 _KEEPALIVE = {"TCP_KEEPIDLE": 600, "TCP_KEEPINTVL": 60, "TCP_KEEPCNT": 4}
 
 
+# One machine that opens connections and says nothing must not keep the firewall out.
+_LEAST_SHARE = 10
+
+
+@dataclass(slots=True)
+class _Sender:
+    """A connection's other end: where from, its line in the making, and when it last said something."""
+
+    source: str
+    framing: Framing
+    heard: float
+
+
 class TcpReceiver:
     def __init__(self, endpoint: str, connections: int, intake: Intake) -> None:
         """Raises ConfigurationError when the port cannot be had."""
@@ -35,7 +50,7 @@ class TcpReceiver:
         self._listener.setblocking(False)
         self._most = connections
         self._intake = intake
-        self._open: dict[socket.socket, tuple[str, Framing]] = {}
+        self._open: dict[socket.socket, _Sender] = {}
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self.endpoint = endpoint
@@ -80,7 +95,7 @@ class TcpReceiver:
             connection, address = self._listener.accept()
         except OSError:
             return
-        if len(self._open) >= self._most:
+        if not self._make_room(address[0]):
             self.turned_away += 1
             connection.close()
             return
@@ -90,11 +105,35 @@ class TcpReceiver:
             for option, value in _KEEPALIVE.items():
                 if hasattr(socket, option):
                     connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-        self._open[connection] = (address[0], Framing())
+        self._open[connection] = _Sender(address[0], Framing(), time.monotonic())
         self._selector.register(connection, selectors.EVENT_READ)
 
+    def _make_room(self, source: str) -> bool:
+        """Is there a place for one more from `source`?
+
+        A source that has its share gives up its own longest silent connection, since a device that lost its connection opens a
+        new one. When all places are taken, the source that has most gives up its longest silent one, unless it has no more than
+        the newcomer would.
+        """
+        counts = Counter(sender.source for sender in self._open.values())
+        if counts[source] >= max(_LEAST_SHARE, self._most // 4):
+            self._give_up(source)
+        elif len(self._open) >= self._most:
+            [(most, number)] = counts.most_common(1)
+            if number <= counts[source] + 1:
+                return False
+            self._give_up(most)
+        return True
+
+    def _give_up(self, source: str) -> None:
+        own = [(sender.heard, connection) for connection, sender in self._open.items() if sender.source == source]
+        self.turned_away += 1
+        self._end(min(own, key=lambda pair: pair[0])[1])
+
     def _read(self, connection: socket.socket) -> None:
-        source, framing = self._open[connection]
+        sender = self._open.get(connection)
+        if sender is None:
+            return  # given up in this very turn
         try:
             received = connection.recv(_READ)
         except BlockingIOError:
@@ -104,13 +143,14 @@ class TcpReceiver:
         if not received:
             self._end(connection)
             return
-        lines, overflow = framing.feed(received)
+        sender.heard = time.monotonic()
+        lines, overflow = sender.framing.feed(received)
         if lines or overflow:
-            self._intake.put(Chunk(source, lines, overflow))
+            self._intake.put(Chunk(sender.source, lines, overflow))
 
     def _end(self, connection: socket.socket) -> None:
-        source, framing = self._open.pop(connection)
+        sender = self._open.pop(connection)
         self._selector.unregister(connection)
         connection.close()
-        if rest := framing.finish():
-            self._intake.put(Chunk(source, rest))
+        if rest := sender.framing.finish():
+            self._intake.put(Chunk(sender.source, rest))
