@@ -85,8 +85,15 @@ def test_killed_on_both_sides(own_centre: RealCentre, tmp_path: Path) -> None:
     assert enrolled.returncode == 0, enrolled.stderr
     acknowledged: dict[int, str] = {}
 
+    def starts() -> int:
+        return log.read_text("utf-8", "replace").count('"collector.running"') if log.exists() else 0
+
     def run() -> subprocess.Popen[bytes]:
-        return start(log, "collector", "run", "--config", str(home.path))
+        """A collector that runs: a signal before that would find a process that is still being loaded."""
+        before = starts()
+        process = start(log, "collector", "run", "--config", str(home.path))
+        wait_for("a running collector", lambda: starts() > before)
+        return process
 
     collector = run()
     try:
