@@ -10,9 +10,16 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import django
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cyberalarm.central.events.store import EventStore
+    from cyberalarm.central.members.models import Member
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="cyberalarm-tests-"))
 (_FOLDER / "central.toml").write_text('data = "data"\n')
@@ -28,3 +35,39 @@ def migrated() -> None:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
+    """A real event store (chDB) in a temporary folder, one for each module of tests."""
+    from cyberalarm.central.events.store import EventStore
+
+    store = EventStore.open(tmp_path_factory.mktemp("events") / "store")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def store(opened: EventStore) -> EventStore:
+    """The module's event store without any rows."""
+    with opened._client() as client:
+        client.command("truncate table events")
+    return opened
+
+
+@pytest.fixture
+def members(migrated: None) -> Iterator[list[Member]]:
+    """Four approved members; the numbers that events carry are theirs."""
+    from cyberalarm.central.findings.models import DetectionRun, Finding
+    from cyberalarm.central.members.models import Member
+
+    Finding.objects.all().delete()
+    DetectionRun.objects.all().delete()
+    forces = ("kent", "kent", "cleveland", "cheshire")
+    made = [
+        Member.objects.create(name=f"Member {at}", kind=Member.Kind.SCHOOL, force=force, status=Member.Status.APPROVED)
+        for at, force in enumerate(forces)
+    ]
+    yield made
+    Finding.objects.all().delete()
+    Member.objects.filter(pk__in=[m.pk for m in made]).delete()

@@ -1,4 +1,4 @@
-"""A real event store (chDB) in a temporary folder, one for each module of tests."""
+"""The event store of these tests: one for each module, and one that starts each test empty."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cyberalarm.central.events.store import EventStore
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from cyberalarm.central.events.store import EventStore
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
-    opened = EventStore.open(tmp_path_factory.mktemp("events") / "store")
-    yield opened
-    opened.close()
+def store(opened: EventStore) -> EventStore:
+    return opened
 
 
 @pytest.fixture

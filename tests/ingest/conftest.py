@@ -12,12 +12,10 @@ import urllib3
 import uvicorn
 from django.conf import settings
 from django.core.asgi import get_asgi_application
-from django.core.management import call_command
 
 from cyberalarm.central.accounts.models import Role, User
 from cyberalarm.central.enrolment import services as enrolment
 from cyberalarm.central.enrolment.keys import centre_keys
-from cyberalarm.central.events.store import EventStore
 from cyberalarm.central.ingest import services as ingest
 from cyberalarm.central.ingest.bodies import BoundedBodies
 from cyberalarm.central.members.models import Member, Site
@@ -29,17 +27,12 @@ from tests.ingest.ingest_sender import Sender
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-
-@pytest.fixture(scope="module")
-def database() -> None:
-    call_command("migrate", verbosity=0)
+    from cyberalarm.central.events.store import EventStore
 
 
 @pytest.fixture(scope="module")
-def store(database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
-    opened = EventStore.open(tmp_path_factory.mktemp("events"))
-    yield opened
-    opened.close()
+def store(migrated: None, opened: EventStore) -> EventStore:
+    return opened
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +42,7 @@ def receiving(store: EventStore) -> Iterator[ingest.Ingest]:
 
 
 @pytest.fixture
-def operator(database: None) -> Iterator[User]:
+def operator(migrated: None) -> Iterator[User]:
     found, _ = User.objects.get_or_create(
         email="operator@example.org",
         defaults={"name": "Operator", "role": Role.OPERATOR, "scope_level": "national"},
@@ -59,7 +52,7 @@ def operator(database: None) -> Iterator[User]:
 
 
 @pytest.fixture
-def site(database: None) -> Iterator[Site]:
+def site(migrated: None) -> Iterator[Site]:
     member = Member.objects.create(
         name="Example School", kind=Member.Kind.SCHOOL, force="kent", status=Member.Status.APPROVED
     )

@@ -35,7 +35,7 @@ PATIENCE = 60
 
 
 @pytest.fixture(autouse=True)
-def no_runs(database: None) -> Iterator[None]:
+def no_runs(migrated: None) -> Iterator[None]:
     JobRun.objects.all().delete()
     yield
     JobRun.objects.all().delete()

@@ -8,13 +8,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator  # noqa: TC003
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from django.db import transaction
 
-from cyberalarm.central.events.store import EventStore
 from cyberalarm.central.members.models import Collector, Member, Site
 from cyberalarm.central.reports.period import Period
+
+if TYPE_CHECKING:
+    from cyberalarm.central.events.store import EventStore
 
 # Far from the numbers that other tests' members get.
 _NUMBERS = itertools.count(700_000)
@@ -30,10 +33,8 @@ def database(migrated: None) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
-    opened = EventStore.open(tmp_path_factory.mktemp("report-events"))
-    yield opened
-    opened.close()
+def store(opened: EventStore) -> EventStore:
+    return opened
 
 
 @pytest.fixture

@@ -14,13 +14,14 @@ from django.utils import timezone
 from cyberalarm.central.accounts.models import Role, User
 from cyberalarm.central.accounts.services import create_member_user, create_police_user
 from cyberalarm.central.events import store as event_store
-from cyberalarm.central.events.store import EventStore
 from cyberalarm.central.members.models import Member, Site
 from cyberalarm.core.places import Scope
 from tests.web.browsing import PASSWORD, Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from cyberalarm.central.events.store import EventStore
 
 
 @pytest.fixture
@@ -37,10 +38,8 @@ def database(migrated: None) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
-    opened = EventStore.open(tmp_path_factory.mktemp("web-events"))
-    yield opened
-    opened.close()
+def store(opened: EventStore) -> EventStore:
+    return opened
 
 
 @pytest.fixture
