@@ -73,7 +73,8 @@ impl Library {
         let mut wanted = Vec::new();
         let mut lines = Vec::new();
         for (pack, source) in spec.packs.iter().enumerate() {
-            let direct = !source.fallback && source.lines.iter().all(|line| !line.begins.is_empty());
+            let own = |line: &spec::Line| !line.begins.is_empty() || !line.programs.is_empty();
+            let direct = !source.fallback && source.lines.iter().all(own);
             for line in &source.lines {
                 let compiled = compile_line(lines.len(), pack, source, line, &spec.schema)
                     .map_err(|error| format!("pack {:?}, line {:?}: {error}", source.name, line.name))?;
