@@ -174,7 +174,7 @@ def explain(
 
 @app.command("compile")
 def compile_packs() -> None:
-    """Make the form of the bundled packs that loads in a moment; for installers, where the service may not write beside its code."""
+    """Make the form of the packs that loads in a moment: for installers, where the service may not write beside its code."""
     made = compile_bundled()
     result_console().print(f"{made.name}: {made.stat().st_size:,} bytes")
 
