@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -75,7 +76,21 @@ def kernel_text(packs: tuple[Pack, ...]) -> str:
     names = [pack.name for pack in packs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise PackError(f"There are two packs of the name {twice[0]!r}.", next_step="Rename one of them.")
-    return json.dumps({"schema": schema_spec(), "packs": [_pack_spec(p) for p in packs]})
+    return json.dumps({"schema": schema_spec(), "packs": [_pack_spec(p) for p in in_order(packs)]})
+
+
+def in_order(packs: tuple[Pack, ...]) -> list[Pack]:
+    """Packs as the kernel tries them: as they come, but each before those that it is `over`. Raises PackError for a circle."""
+    named = {pack.name: pack for pack in packs}
+    earlier: dict[str, list[str]] = {name: [] for name in named}
+    for pack in packs:
+        for name in pack.over:
+            earlier.setdefault(name, []).append(pack.name)
+    try:
+        return [named[name] for name in TopologicalSorter(earlier).static_order() if name in named]
+    except CycleError as error:
+        circle = ", ".join(error.args[1])
+        raise PackError(f"Packs are `over` each other: {circle}.", next_step="Take one of them out.") from error
 
 
 def schema_spec() -> dict[str, object]:
