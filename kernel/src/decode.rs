@@ -225,6 +225,9 @@ fn fill_pseudo<'a>(
     if let Some(slot) = line.program_slot {
         slots.set(slot, header.program);
     }
+    if let Some(slot) = line.msgid_slot {
+        slots.set(slot, header.msgid);
+    }
     if let Some(slot) = line.message_slot {
         slots.set(slot, text.get(place.body..).unwrap_or_default());
     }

@@ -13,12 +13,19 @@ pub struct Header<'a> {
     pub time: Option<i64>,
     pub host: &'a [u8],
     pub program: &'a [u8],
+    /// RFC 5424 only.
+    pub msgid: &'a [u8],
 }
 
 /// Relays nest headers; two inside the first are as many as are seen in the field.
 const MOST_NESTED: usize = 3;
 const LONGEST_HOST: usize = 255;
 const LONGEST_PROGRAM: usize = 64;
+const LONGEST_ADDRESS: usize = 48;
+/// RFC 5424, table 1, as syslog servers abbreviate it; `local` has a digit behind it.
+const LEVELS: [&[u8]; 11] =
+    [b"emerg", b"alert", b"crit", b"critical", b"err", b"error", b"warn", b"warning", b"notice", b"info", b"debug"];
+const FACILITIES: [&[u8]; 8] = [b"kernel", b"user", b"mail", b"daemon", b"auth", b"syslog", b"cron", b"local"];
 
 struct Parser<'a> {
     line: &'a [u8],
@@ -27,7 +34,7 @@ struct Parser<'a> {
 }
 
 pub fn parse<'a>(line: &'a [u8], context: &Context) -> Header<'a> {
-    let header = Header { starts: SmallVec::new(), time: None, host: b"", program: b"" };
+    let header = Header { starts: SmallVec::new(), time: None, host: b"", program: b"", msgid: b"" };
     let mut parser = Parser { line, at: 0, header };
     if line.starts_with(b"\xef\xbb\xbf") {
         parser.at = 3;
@@ -60,15 +67,32 @@ impl<'a> Parser<'a> {
 
     /// One header; true when another may follow it.
     fn one(&mut self, context: &Context) -> bool {
+        self.relay();
         let had_priority = self.priority();
-        if had_priority && self.rest().starts_with(b"1 ") && self.rfc5424(context) {
-            return false;
+        if self.rest().starts_with(b"1 ") && self.rfc5424(had_priority, context) {
+            // Only what no program signed may be a relayed line: else it may be text that a stranger chose.
+            return self.header.program.is_empty() && self.rest().first() == Some(&b'<');
         }
         self.sequence_number();
         let had_time = self.timestamp(context);
+        if had_time {
+            self.facility();
+        }
         let had_host = had_time && self.host();
         let had_program = self.program();
         (had_time && had_host && !had_program) && matches!(self.rest().first(), Some(b'<' | b'0'..=b'9' | b'A'..=b'Z'))
+    }
+
+    /// An address or a message's length in front of a priority, `[192.0.2.1] <13>…`, as relays and RFC 6587 put them.
+    fn relay(&mut self) {
+        let rest = self.rest();
+        let plain = |byte: &&u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b'[' | b']');
+        let token = rest.iter().take(LONGEST_ADDRESS).take_while(plain).count();
+        let after = rest.get(token..).unwrap_or_default();
+        if token > 0 && after.starts_with(b" <") && after.get(2).is_some_and(u8::is_ascii_digit) {
+            self.at += token + 1;
+            self.mark();
+        }
     }
 
     fn priority(&mut self) -> bool {
@@ -98,23 +122,38 @@ impl<'a> Parser<'a> {
     }
 
     fn timestamp(&mut self, context: &Context) -> bool {
-        let Some((found, used)) = time::scan(self.rest(), context) else {
+        let Some(found) = time::scan(self.rest(), context) else {
             return false;
         };
-        let after = self.rest().get(used).copied();
+        let after = self.rest().get(found.used).copied();
         if !matches!(after, None | Some(b' ' | b':' | b'\t')) {
             return false;
         }
-        self.at += used;
-        self.header.time = Some(found);
+        self.at += found.used;
+        self.header.time = found.time;
         self.skip(b": \t");
         self.mark();
         true
     }
 
+    /// `Local7.Notice`, which files of Windows' syslog servers hold in place of the priority.
+    fn facility(&mut self) {
+        let rest = self.rest();
+        let end = rest.iter().take(LONGEST_PROGRAM).position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(0);
+        let mut halves = rest.get(..end).unwrap_or_default().splitn(2, |&byte| byte == b'.');
+        let (name, level) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
+        let name = name.strip_suffix(&[name.last().copied().filter(u8::is_ascii_digit).unwrap_or_default()]).unwrap_or(name);
+        let known = FACILITIES.iter().any(|facility| facility.eq_ignore_ascii_case(name));
+        if known && LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
+            self.at += end;
+            self.skip(b" \t");
+            self.mark();
+        }
+    }
+
     fn host(&mut self) -> bool {
         let rest = self.rest();
-        let end = rest.iter().take(LONGEST_HOST).position(|&byte| byte == b' ').unwrap_or(0);
+        let end = rest.iter().take(LONGEST_HOST).position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(0);
         let token = rest.get(..end).unwrap_or_default();
         // `>`: archives of OSSEC and Wazuh write `collector->device`.
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'/' | b'>');
@@ -124,7 +163,7 @@ impl<'a> Parser<'a> {
         }
         self.header.host = token;
         self.at += end;
-        self.skip(b" :");
+        self.skip(b" :\t");
         self.mark();
         true
     }
@@ -153,7 +192,8 @@ impl<'a> Parser<'a> {
     }
 
     /// `1 TIME HOST APP PROCID MSGID SD MSG` after the priority. False (and nothing consumed) when it is not that.
-    fn rfc5424(&mut self, context: &Context) -> bool {
+    /// Without a priority only a real time tells it from anything else.
+    fn rfc5424(&mut self, had_priority: bool, context: &Context) -> bool {
         let before = self.at;
         self.at += 2;
         let mut fields: [&'a [u8]; 5] = [b""; 5];
@@ -166,13 +206,14 @@ impl<'a> Parser<'a> {
             *field = rest.get(..end).unwrap_or_default();
             self.at += end + 1;
         }
-        let [stamp, host, program, _, _] = fields;
+        let [stamp, host, program, _, msgid] = fields;
         let time = time::parse(stamp, context);
-        if time.is_none() && stamp != b"-" {
+        if time.is_none() && !(stamp == b"-" && had_priority) {
             self.at = before;
             return false;
         }
         self.header.time = time;
+        self.header.msgid = if msgid == b"-" { b"" } else { msgid };
         self.header.host = if host == b"-" { b"" } else { host };
         self.header.program = if program == b"-" { b"" } else { program };
         self.mark();

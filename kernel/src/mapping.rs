@@ -1,9 +1,9 @@
 //! From slots to an event: which slot fills which field, through which table.
 
 use crate::event::{Row, Schema, Target};
-use crate::spec::{self, Test};
+use crate::spec::{self, Part, Test};
 use crate::syntax::Slots;
-use crate::time::Context;
+use crate::time::{Context, Order};
 use crate::value;
 use hashbrown::HashMap;
 use memchr::memmem;
@@ -14,12 +14,14 @@ pub struct Condition {
     slot: usize,
     test: Test,
     values: Vec<Box<[u8]>>,
+    number: f64,
 }
 
 impl Condition {
     pub fn compile(spec: &spec::Condition, slot: usize) -> Self {
         let values = spec.values.iter().map(|value| value.as_bytes().into()).collect();
-        Self { slot, test: spec.test, values }
+        let number = spec.values.first().and_then(|text| text.parse().ok()).unwrap_or(f64::NAN);
+        Self { slot, test: spec.test, values, number }
     }
 
     pub fn holds(&self, slots: &Slots) -> bool {
@@ -30,6 +32,9 @@ impl Condition {
         match self.test {
             Test::Present => true,
             Test::Absent => false,
+            Test::AtLeast => value::parse_decimal(value).is_some_and(|found| found >= self.number),
+            Test::Below => value::parse_decimal(value).is_some_and(|found| found < self.number),
+            Test::Not => !self.values.iter().any(|wanted| wanted.eq_ignore_ascii_case(value)),
             Test::Equals => self.values.iter().any(|wanted| wanted.eq_ignore_ascii_case(value)),
             Test::Prefix => {
                 self.values.iter().any(|wanted| value.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted)))
@@ -57,6 +62,8 @@ struct Cut {
     after_last: Option<Box<[u8]>>,
     before: Option<Box<[u8]>>,
     before_last: Option<Box<[u8]>>,
+    strip: Box<[u8]>,
+    part: Option<Part>,
 }
 
 impl Cut {
@@ -67,11 +74,14 @@ impl Cut {
             after_last: text(&spec.after_last),
             before: text(&spec.before),
             before_last: text(&spec.before_last),
+            strip: spec.strip.as_deref().unwrap_or_default().as_bytes().into(),
+            part: spec.part,
         }
     }
 
     fn is_whole(&self) -> bool {
-        self.after.is_none() && self.after_last.is_none() && self.before.is_none() && self.before_last.is_none()
+        let uncut = self.after.is_none() && self.after_last.is_none() && self.before.is_none() && self.before_last.is_none();
+        uncut && self.strip.is_empty() && self.part.is_none()
     }
 
     /// The part, or None when a text that it must follow is not there.
@@ -88,7 +98,17 @@ impl Cut {
         if let Some(text) = &self.before {
             value = value.get(..memmem::find(value, text).unwrap_or(value.len()))?;
         }
-        Some(value)
+        while let Some((_, rest)) = value.split_first().filter(|(first, _)| self.strip.contains(first)) {
+            value = rest;
+        }
+        while let Some((_, rest)) = value.split_last().filter(|(last, _)| self.strip.contains(last)) {
+            value = rest;
+        }
+        match self.part {
+            None => Some(value),
+            Some(Part::Address) => Some(value::endpoint(value).0),
+            Some(Part::Port) => value::endpoint(value).1,
+        }
     }
 }
 
@@ -99,6 +119,8 @@ pub struct Assign {
     map: Option<HashMap<Box<[u8]>, Mapped>>,
     contains: Vec<(Box<[u8]>, Mapped)>,
     default: Option<Mapped>,
+    order: Option<Order>,
+    utc: bool,
 }
 
 /// A value stood where the pack said, but cannot be what it should be.
@@ -140,6 +162,8 @@ impl Assign {
             map: map.transpose()?,
             contains: contains.collect::<Result<_, String>>()?,
             default: spec.default.as_ref().map(|text| mapped(text, spec.target, schema)).transpose()?,
+            order: spec.order,
+            utc: spec.utc,
         })
     }
 
@@ -186,13 +210,26 @@ impl Assign {
                 set_code(self.target, *code, row);
                 return Ok(());
             }
-            Some(Mapped::Text(text)) => return set(self.target, text, row, schema, context),
+            Some(Mapped::Text(text)) => return self.set(text, row, schema, context),
             None => {}
         }
         match value {
-            Some(value) if !(has_table && is_coded(self.target)) => set(self.target, &value, row, schema, context),
+            Some(value) if !(has_table && is_coded(self.target)) => self.set(&value, row, schema, context),
             _ => Ok(()),
         }
+    }
+
+    fn set(&self, value: &[u8], row: &mut Row, schema: &Schema, context: &Context) -> Result<(), Impossible> {
+        if self.target != Target::Time {
+            return set(self.target, value, row, schema);
+        }
+        let value = value::trim(value);
+        if !(value.is_empty() || says_nothing(value)) {
+            let offset = if self.utc { 0 } else { context.offset };
+            let found = crate::time::parse_as(value, self.order, &Context { offset, ..*context });
+            row.time = Some(found.ok_or(Impossible(Target::Time))?);
+        }
+        Ok(())
     }
 }
 
@@ -216,7 +253,7 @@ fn says_nothing(value: &[u8]) -> bool {
     matches!(value, b"-" | b"N/A" | b"n/a" | b"none" | b"None" | b"(null)" | b"null")
 }
 
-fn set(target: Target, value: &[u8], row: &mut Row, schema: &Schema, context: &Context) -> Result<(), Impossible> {
+fn set(target: Target, value: &[u8], row: &mut Row, schema: &Schema) -> Result<(), Impossible> {
     let value = value::trim(value);
     if value.is_empty() || says_nothing(value) {
         return Ok(());
@@ -224,7 +261,7 @@ fn set(target: Target, value: &[u8], row: &mut Row, schema: &Schema, context: &C
     let impossible = || Impossible(target);
     let owned = |limit: usize| Cow::Owned(value::clean_text(value, limit).into_owned());
     match target {
-        Target::Time => row.time = Some(crate::time::parse(value, context).ok_or_else(impossible)?),
+        Target::Time => {} // read with the pack's own options, by `Assign::set`
         Target::SrcIp => row.src_ip = value::parse_address(value).ok_or_else(impossible)?,
         Target::DstIp => row.dst_ip = value::parse_address(value).ok_or_else(impossible)?,
         // A service's name that no table of the pack knows is left out, never guessed.

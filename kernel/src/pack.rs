@@ -4,7 +4,7 @@ use crate::event::{Row, Schema, Target};
 use crate::mapping::{Assign, Condition, Impossible};
 use crate::recognise::{Recogniser, Wanted};
 use crate::spec;
-use crate::syntax::{Slots, Syntax, cef, csv, json, kv, template};
+use crate::syntax::{Slots, Syntax, cef, csv, json, kv, leef, template, xml};
 use crate::time::Context;
 use hashbrown::HashMap;
 
@@ -29,6 +29,7 @@ pub struct Line {
     pub prefix_slot: Option<usize>,
     pub program_slot: Option<usize>,
     pub message_slot: Option<usize>,
+    pub msgid_slot: Option<usize>,
     pub kinds: Vec<Kind>,
 }
 
@@ -72,12 +73,13 @@ impl Library {
         let mut wanted = Vec::new();
         let mut lines = Vec::new();
         for (pack, source) in spec.packs.iter().enumerate() {
-            let direct = source.lines.iter().all(|line| !line.begins.is_empty());
+            let direct = !source.fallback && source.lines.iter().all(|line| !line.begins.is_empty());
             for line in &source.lines {
                 let compiled = compile_line(pack, source, line, &spec.schema)
                     .map_err(|error| format!("pack {:?}, line {:?}: {error}", source.name, line.name))?;
                 wanted.push(Wanted {
                     direct,
+                    fallback: source.fallback,
                     begins: boxed(&line.begins),
                     contains: line.contains.iter().map(|group| boxed(group)).collect(),
                     programs: boxed(&line.programs),
@@ -123,6 +125,7 @@ fn compile_line(pack: usize, source: &spec::Pack, line: &spec::Line, schema: &Sc
         prefix_slot: names.numbers.get("@prefix").copied(),
         program_slot: names.numbers.get("@program").copied(),
         message_slot: names.numbers.get("@message").copied(),
+        msgid_slot: names.numbers.get("@msgid").copied(),
         names: names.list,
         kinds,
     })
@@ -185,13 +188,17 @@ fn compile_syntax(
             let options = line.kv.as_ref().ok_or("has no kv options")?;
             let escape = options.escape.map(byte).transpose()?.unwrap_or(0);
             let (pair, equals, quote) = (byte(options.pair)?, byte(options.equals)?, byte(options.quote)?);
-            let signs = kv::Signs { pair, equals, quote, escape, last_may_be_cut: options.last_may_be_cut };
+            let signs =
+                kv::Signs { pair, equals, quote, escape, last_may_be_cut: options.last_may_be_cut, spaced: options.spaced };
             Ok(Syntax::Kv(kv::KeyValue::new(keys(), signs)))
         }
         "csv" => {
             let options = line.csv.as_ref().ok_or("has no csv options")?;
             let (separator, quote) = (byte(options.separator)?, byte(options.quote)?);
-            Ok(Syntax::Csv(csv::Csv { separator, quote, columns }))
+            let escape = options.escape.map(byte).transpose()?.unwrap_or(0);
+            let count = names.numbers.get("@columns").copied();
+            let (brackets, collapse) = (options.brackets, options.collapse);
+            Ok(Syntax::Csv(csv::Csv { separator, quote, escape, brackets, collapse, columns, count }))
         }
         "json" => {
             let mut paths = json::Paths::default();
@@ -203,6 +210,17 @@ fn compile_syntax(
         "cef" => {
             let header = cef::HEADER_FIELDS.map(|name| names.numbers.get(name).copied());
             Ok(Syntax::Cef(cef::Cef { header, keys: keys() }))
+        }
+        "leef" => {
+            let header = leef::HEADER_FIELDS.map(|name| names.numbers.get(name).copied());
+            Ok(Syntax::Leef(leef::Leef { header, keys: keys() }))
+        }
+        "xml" => {
+            let mut elements = xml::Elements::default();
+            for (name, &slot) in plain() {
+                elements.add(name, slot);
+            }
+            Ok(Syntax::Xml(elements))
         }
         "template" if templates.is_empty() => Err("has no templates".to_owned()),
         "template" => Ok(Syntax::Template(templates)),

@@ -1,6 +1,6 @@
 //! Which pack's line a text is.
 //!
-//! Packs all of whose lines begin with a text of their own come first: their lines are found by the byte at which a message may
+//! Packs all of whose lines begin with a text of their own come first: their lines are found by the bytes at which a message may
 //! begin. For all others, and where that leaves many, all literals are searched for in one pass. The few candidates are checked.
 
 use crate::header::Header;
@@ -18,6 +18,8 @@ const LOCATED: usize = 160;
 pub struct Wanted {
     /// All lines of the pack have `begins`.
     pub direct: bool,
+    /// Comes after all others.
+    pub fallback: bool,
     pub begins: Vec<Box<[u8]>>,
     pub contains: Vec<Vec<Box<[u8]>>>,
     pub programs: Vec<Box<[u8]>>,
@@ -55,8 +57,8 @@ pub struct Recogniser {
     /// For each literal, the lines (in order) that may be meant when it is seen.
     keyed: Vec<Vec<usize>>,
     wanted: Vec<Demands>,
-    /// For each byte, the lines of direct packs that begin with it, in order.
-    beginning: Vec<Vec<usize>>,
+    /// The lines of direct packs by the first bytes of what they begin with.
+    beginning: Beginnings,
     /// For each line, its place in the order of preference.
     order: Vec<usize>,
 }
@@ -68,18 +70,44 @@ fn key_literals(wanted: &Wanted) -> &[Box<[u8]>] {
     groups.max_by_key(|group| group.iter().map(|literal| literal.len()).min()).map_or(&[], Vec::as_slice)
 }
 
-fn beginnings(wanted: &[Wanted]) -> Vec<Vec<usize>> {
-    let mut beginning = vec![Vec::new(); 256];
-    for (line, wanted) in wanted.iter().enumerate().filter(|(_, wanted)| wanted.direct) {
-        for first in wanted.begins.iter().filter_map(|literal| literal.first()) {
-            if let Some(lines) = beginning.get_mut(usize::from(*first))
-                && !lines.contains(&line)
-            {
-                lines.push(line);
+/// Bytes of a beginning by which it is looked up; shorter ones are looked up by what they have.
+const LOOKED_UP: usize = 4;
+
+/// Lines by the first bytes of the texts with which they begin.
+#[derive(Default)]
+struct Beginnings {
+    /// One table for each length of key, from 1 to `LOOKED_UP`.
+    tables: [HashMap<[u8; LOOKED_UP], Vec<usize>>; LOOKED_UP],
+}
+
+impl Beginnings {
+    fn new(wanted: &[Wanted]) -> Self {
+        let mut tables = Self::default();
+        for (line, wanted) in wanted.iter().enumerate().filter(|(_, wanted)| wanted.direct) {
+            for literal in wanted.begins.iter().filter(|literal| !literal.is_empty()) {
+                let length = literal.len().min(LOOKED_UP);
+                if let (Some(key), Some(table)) = (key(literal, length), tables.tables.get_mut(length - 1)) {
+                    let lines = table.entry(key).or_default();
+                    if !lines.contains(&line) {
+                        lines.push(line);
+                    }
+                }
             }
         }
+        tables
     }
-    beginning
+
+    /// The lines that may begin as `text` does.
+    fn of<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = usize> + 't {
+        let tables = self.tables.iter().enumerate().filter(|(_, table)| !table.is_empty());
+        tables.filter_map(|(shorter, table)| table.get(&key(text, shorter + 1)?)).flatten().copied()
+    }
+}
+
+fn key(text: &[u8], length: usize) -> Option<[u8; LOOKED_UP]> {
+    let mut key = [0; LOOKED_UP];
+    key.get_mut(..length)?.copy_from_slice(text.get(..length)?);
+    Some(key)
 }
 
 impl Recogniser {
@@ -109,8 +137,11 @@ impl Recogniser {
             .match_kind(MatchKind::Standard)
             .build(&literals)
             .map_err(|error| error.to_string())?;
-        let beginning = beginnings(&wanted);
-        let rank = |line: &usize| (wanted.get(*line).is_some_and(|wanted| !wanted.direct), *line);
+        let beginning = Beginnings::new(&wanted);
+        let rank = |line: &usize| {
+            let wanted = wanted.get(*line);
+            (wanted.is_some_and(|wanted| wanted.fallback), wanted.is_some_and(|wanted| !wanted.direct), *line)
+        };
         let mut ranked: Vec<usize> = (0..wanted.len()).collect();
         ranked.sort_by_key(rank);
         let mut order = vec![0; wanted.len()];
@@ -126,10 +157,9 @@ impl Recogniser {
     pub fn direct(&self, text: &[u8], header: &Header, found: &mut Vec<usize>) {
         found.clear();
         for &start in &header.starts {
-            let lines = text.get(start).and_then(|&byte| self.beginning.get(usize::from(byte)));
-            for line in lines.into_iter().flatten() {
-                if !found.contains(line) {
-                    found.push(*line);
+            for line in self.beginning.of(text.get(start..).unwrap_or_default()) {
+                if !found.contains(&line) {
+                    found.push(line);
                 }
             }
             if found.len() > MOST_DIRECT {

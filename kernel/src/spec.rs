@@ -14,6 +14,9 @@ pub struct Library {
 pub struct Pack {
     pub name: String,
     pub sensor: String,
+    /// Tried when no other pack knows the line.
+    #[serde(default)]
+    pub fallback: bool,
     pub lines: Vec<Line>,
 }
 
@@ -53,12 +56,20 @@ pub struct KeyValue {
     /// A plain value that touches the line's end is not believed: the line may have been cut inside it.
     #[serde(default)]
     pub last_may_be_cut: bool,
+    #[serde(default)]
+    pub spaced: bool,
 }
 
 #[derive(Deserialize)]
 pub struct Csv {
     pub separator: char,
     pub quote: char,
+    #[serde(default)]
+    pub escape: Option<char>,
+    #[serde(default)]
+    pub brackets: bool,
+    #[serde(default)]
+    pub collapse: bool,
 }
 
 #[derive(Deserialize)]
@@ -87,13 +98,24 @@ pub struct Condition {
 }
 
 #[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Test {
     Equals,
+    Not,
     Prefix,
     Contains,
+    AtLeast,
+    Below,
     Present,
     Absent,
+}
+
+/// Which half of `192.0.2.1:80` is meant.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    Address,
+    Port,
 }
 
 #[derive(Deserialize)]
@@ -111,6 +133,17 @@ pub struct Field {
     pub before: Option<String>,
     #[serde(default)]
     pub before_last: Option<String>,
+    /// Taken away at both ends.
+    #[serde(default)]
+    pub strip: Option<String>,
+    #[serde(default)]
+    pub part: Option<Part>,
+    /// How a date of three numbers is read.
+    #[serde(default)]
+    pub order: Option<crate::time::Order>,
+    /// A time without a zone is UTC, wherever the device stands.
+    #[serde(default)]
+    pub utc: bool,
     /// The whole value, in lower case, is one of these.
     #[serde(default)]
     pub map: Option<BTreeMap<String, String>>,

@@ -25,6 +25,8 @@ impl Context {
 }
 
 const EARLIEST: i64 = 315_532_800_000; // 1980-01-01
+/// From 1601, where Windows' file times begin, to 1970.
+const FILETIME_EPOCH: i64 = 11_644_473_600_000;
 const LATEST: i64 = 7_258_118_400_000; // 2200-01-01
 const MONTHS: [&[u8; 3]; 12] = [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
 
@@ -55,10 +57,46 @@ fn year_of(ms: i64) -> i64 {
     era * 400 + year_of_era + i64::from(day_of_year >= 306)
 }
 
+/// Which number of `11/20/2026` is the month. A log that does not say it by its product cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    Day,
+    Month,
+}
+
 struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// A zone's name was read that several zones have.
+    unsure: bool,
 }
+
+/// Names of zones that mean one offset only, in minutes east of UTC; BST is Britain's (tz database, abbreviations in use since 2000).
+const ZONES: [(&[u8], i64); 20] = [
+    (b"UTC", 0),
+    (b"GMT", 0),
+    (b"Z", 0),
+    (b"WET", 0),
+    (b"BST", 60),
+    (b"WEST", 60),
+    (b"CET", 60),
+    (b"CEST", 120),
+    (b"EET", 120),
+    (b"EEST", 180),
+    (b"MSK", 180),
+    (b"JST", 540),
+    (b"NZST", 720),
+    (b"NZDT", 780),
+    (b"EST", -300),
+    (b"EDT", -240),
+    (b"CDT", -300),
+    (b"MDT", -360),
+    (b"MST", -420),
+    (b"PDT", -420),
+];
+/// Names that several zones have: a time with one of them is not known.
+const UNSURE_ZONES: [&[u8]; 6] = [b"CST", b"IST", b"AST", b"PST", b"SST", b"ECT"];
 
 impl Cursor<'_> {
     fn peek(&self) -> Option<u8> {
@@ -104,7 +142,7 @@ impl Cursor<'_> {
         if hour > 23 || minute > 59 || second > 60 {
             return None;
         }
-        let mut ms = (hour * 3600 + minute * 60 + second) * 1000;
+        let mut ms = (minute * 60 + second) * 1000;
         let before = self.at;
         if self.eat(b".,").is_some() {
             let mut scale = 100;
@@ -118,20 +156,50 @@ impl Cursor<'_> {
                 self.at = before;
             }
         }
-        Some(ms)
+        Some(ms + self.half_of_day(hour)? * 3_600_000)
     }
 
-    /// A zone: `Z`, `UTC`, `GMT`, `+01:00`, `-0530`; seconds east of UTC. Consumes nothing when there is none.
+    /// The hour of 24, when `AM` or `PM` follows.
+    fn half_of_day(&mut self, hour: i64) -> Option<i64> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let blank = usize::from(rest.first() == Some(&b' '));
+        let word = rest.get(blank..blank + 2).unwrap_or_default();
+        let ends = rest.get(blank + 2).is_none_or(|byte| !byte.is_ascii_alphanumeric());
+        let afternoon = word.eq_ignore_ascii_case(b"PM");
+        if !ends || !(afternoon || word.eq_ignore_ascii_case(b"AM")) {
+            return Some(hour);
+        }
+        self.at += blank + 2;
+        (1..=12).contains(&hour).then_some(hour % 12 + if afternoon { 12 } else { 0 })
+    }
+
+    /// A zone: `Z`, `UTC`, `BST`, `+01:00`, `-0530`, `UTC+1`; seconds east of UTC. Consumes nothing when there is none.
     fn zone(&mut self) -> Option<i64> {
         let before = self.at;
         self.spaces();
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        for name in [&b"UTC"[..], b"GMT", b"Z"] {
-            let ends = rest.get(name.len()).is_none_or(|byte| !byte.is_ascii_alphanumeric());
-            if rest.starts_with(name) && ends {
-                self.at += name.len();
-                return Some(0);
+        let word = rest.iter().take(5).take_while(|byte| byte.is_ascii_uppercase()).count();
+        let ends = rest.get(word).is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_' | b'.'));
+        let name = rest.get(..word).filter(|_| ends).unwrap_or_default();
+        // `UTC+01:00` and `GMT-5` are their offsets.
+        let signed =
+            rest.starts_with(b"UTC+") || rest.starts_with(b"UTC-") || rest.starts_with(b"GMT+") || rest.starts_with(b"GMT-");
+        if signed {
+            self.at += 3;
+            let zone = self.signed_zone();
+            if zone.is_none() {
+                self.at = before;
             }
+            return zone;
+        }
+        if let Some((_, minutes)) = ZONES.iter().find(|(known, _)| *known == name) {
+            self.at += word;
+            return Some(minutes * 60);
+        }
+        if UNSURE_ZONES.contains(&name) {
+            self.at += word;
+            self.unsure = true;
+            return Some(0);
         }
         let zone = self.signed_zone();
         match zone {
@@ -144,9 +212,9 @@ impl Cursor<'_> {
 
     fn signed_zone(&mut self) -> Option<i64> {
         let sign = if self.eat(b"+-")? == b'-' { -1 } else { 1 };
-        let hours = self.number(2, 2)?;
-        self.eat(b":");
-        let minutes = self.number(2, 2)?;
+        let hours = self.number(1, 2)?;
+        let colon = self.eat(b":").is_some();
+        let minutes = self.number(2, 2).or((!colon).then_some(0))?;
         (hours <= 14 && minutes <= 59).then_some(sign * (hours * 3600 + minutes * 60))
     }
 }
@@ -168,7 +236,7 @@ fn iso(cursor: &mut Cursor, context: &Context) -> Option<i64> {
     let month = cursor.number(1, 2)?;
     cursor.eat(&[separator])?;
     let day = cursor.number(1, 2)?;
-    cursor.eat(b"T ,-")?;
+    cursor.eat(b"T ,-_")?;
     cursor.spaces();
     let clock = cursor.clock()?;
     let zone = cursor.zone();
@@ -177,12 +245,15 @@ fn iso(cursor: &mut Cursor, context: &Context) -> Option<i64> {
 
 /// `[Thu ]Nov 20 [2026 ]07:00:00[ 2026][ UTC]`: RFC 3164 and its relatives.
 fn bsd(cursor: &mut Cursor, context: &Context) -> Option<i64> {
-    let month = cursor.month().or_else(|| {
+    let Some(month) = cursor.month().or_else(|| {
         cursor.at += 3;
         cursor.eat(b",");
         cursor.eat(b" ")?;
         cursor.month()
-    })?;
+    }) else {
+        // RFC 5322 puts the day first: `Fri, 20 Nov 2026 07:00:00 +0000`.
+        return web(cursor, context);
+    };
     cursor.eat(b" ")?;
     cursor.spaces();
     let day = cursor.number(1, 2)?;
@@ -239,12 +310,14 @@ fn latest_year(month: i64, day: i64, clock: i64, zone: Option<i64>, context: &Co
         .find(|ms| *ms <= context.latest())
 }
 
-/// `20/Nov/2026:07:00:00 +0000`, the web servers' way.
+/// `20/Nov/2026:07:00:00 +0000`, the web servers' way, and its relatives down to `20Nov2026 07:00:00`.
 fn web(cursor: &mut Cursor, context: &Context) -> Option<i64> {
     let day = cursor.number(1, 2)?;
-    let separator = cursor.eat(b"/- ")?;
+    let separator = cursor.eat(b"/- ");
     let month = cursor.month()?;
-    cursor.eat(&[separator])?;
+    if let Some(separator) = separator {
+        cursor.eat(&[separator])?;
+    }
     let year = cursor.number(4, 4)?;
     cursor.eat(b": ")?;
     let clock = cursor.clock()?;
@@ -269,7 +342,8 @@ fn epoch(bytes: &[u8]) -> Option<i64> {
         }
         12 | 13 => value,
         15 | 16 => value / 1000,
-        18 | 19 => value / 1_000_000,
+        19 => value / 1_000_000,
+        18 => value / 10_000 - FILETIME_EPOCH,
         _ => return None,
     };
     (EARLIEST..LATEST).contains(&ms).then_some(ms)
@@ -288,9 +362,62 @@ fn year_first(cursor: &mut Cursor, context: &Context) -> Option<i64> {
     build((year, month, day), clock, zone, context)
 }
 
-/// A date and time at the start of `bytes`: the time, and how many bytes it took.
-pub fn scan(bytes: &[u8], context: &Context) -> Option<(i64, usize)> {
-    let mut cursor = Cursor { bytes, at: 0 };
+/// `20261120T070000Z`, `20261120070000`, `20261120-07:00:00`.
+fn compact(cursor: &mut Cursor, context: &Context) -> Option<i64> {
+    let (year, month, day) = (cursor.number(4, 4)?, cursor.number(2, 2)?, cursor.number(2, 2)?);
+    let _ = cursor.eat(b"T -_");
+    let (hour, minute, second) = match cursor.bytes.get(cursor.at + 2) {
+        Some(b':') => return clocked(cursor, (year, month, day), context),
+        _ => (cursor.number(2, 2)?, cursor.number(2, 2)?, cursor.number(2, 2)?),
+    };
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    if cursor.eat(b".,").is_some() {
+        cursor.number(1, 9)?;
+    }
+    let zone = cursor.zone();
+    build((year, month, day), (hour * 3600 + minute * 60 + second) * 1000, zone, context)
+}
+
+fn clocked(cursor: &mut Cursor, date: (i64, i64, i64), context: &Context) -> Option<i64> {
+    let clock = cursor.clock()?;
+    let zone = cursor.zone();
+    build(date, clock, zone, context)
+}
+
+/// `11/20/2026 07:00:00`, `20.11.26-07:00:00`, `11/20-07:00:00.123`: three numbers, or two, in the order that the product has.
+fn numbers(cursor: &mut Cursor, order: Order, context: &Context) -> Option<i64> {
+    let first = cursor.number(1, 2)?;
+    let separator = cursor.eat(b"/.-")?;
+    let second = cursor.number(1, 2)?;
+    let (day, month) = if order == Order::Day { (first, second) } else { (second, first) };
+    let year = match cursor.eat(&[separator]) {
+        Some(_) => Some(cursor.number(4, 4).or_else(|| cursor.number(2, 2).map(|short| 2000 + short))?),
+        None => None,
+    };
+    cursor.eat(b"T ,-")?;
+    cursor.spaces();
+    let clock = cursor.clock()?;
+    let zone = cursor.zone();
+    match year {
+        Some(year) => build((year, month, day), clock, zone, context),
+        None => latest_year(month, day, clock, zone, context),
+    }
+}
+
+/// A date and time at the start of some bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Scanned {
+    /// None where its zone is not known.
+    pub time: Option<i64>,
+    /// How many bytes it took.
+    pub used: usize,
+}
+
+/// A date and time at the start of `bytes`, in any of the ways that need no telling.
+pub fn scan(bytes: &[u8], context: &Context) -> Option<Scanned> {
+    let mut cursor = Cursor { bytes, at: 0, unsure: false };
     let found = match bytes.first()? {
         b'0'..=b'9' if bytes.get(4).is_some_and(|byte| matches!(byte, b'-' | b'/' | b'.')) => iso(&mut cursor, context),
         b'0'..=b'9' if bytes.get(4) == Some(&b' ') => year_first(&mut cursor, context),
@@ -298,16 +425,28 @@ pub fn scan(bytes: &[u8], context: &Context) -> Option<(i64, usize)> {
         byte if byte.is_ascii_alphabetic() => bsd(&mut cursor, context),
         _ => None,
     }?;
-    Some((found, cursor.at))
+    Some(Scanned { time: Some(found).filter(|_| !cursor.unsure), used: cursor.at })
 }
 
 /// A whole value as a time.
 pub fn parse(bytes: &[u8], context: &Context) -> Option<i64> {
+    parse_as(bytes, None, context)
+}
+
+/// A whole value as a time; a date of bare numbers is read in the order given, and not at all without one.
+pub fn parse_as(bytes: &[u8], order: Option<Order>, context: &Context) -> Option<i64> {
     let bytes = crate::value::trim(bytes);
-    epoch(bytes).or_else(|| {
-        let (found, used) = scan(bytes, context)?;
-        (used == bytes.len()).then_some(found)
-    })
+    if let Some(ms) = epoch(bytes) {
+        return Some(ms);
+    }
+    if let Some(found) = scan(bytes, context) {
+        return found.time.filter(|_| found.used == bytes.len());
+    }
+    let whole = |read: &dyn Fn(&mut Cursor) -> Option<i64>| {
+        let mut cursor = Cursor { bytes, at: 0, unsure: false };
+        read(&mut cursor).filter(|_| cursor.at == bytes.len() && !cursor.unsure)
+    };
+    whole(&|cursor| compact(cursor, context)).or_else(|| order.and_then(|order| whole(&|cursor| numbers(cursor, order, context))))
 }
 
 #[cfg(test)]

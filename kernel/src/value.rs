@@ -41,6 +41,45 @@ pub fn parse_u64(bytes: &[u8]) -> Option<u64> {
     })
 }
 
+/// A plain decimal number, for comparing: `7`, `-1.5`.
+pub fn parse_decimal(bytes: &[u8]) -> Option<f64> {
+    let bytes = trim(bytes);
+    let plain = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+');
+    if bytes.len() > 32 || !bytes.iter().all(plain) {
+        return None;
+    }
+    std::str::from_utf8(bytes).ok()?.parse().ok()
+}
+
+/// Address and port of `192.0.2.1:80` and its relatives; IPv6 stands in brackets, or has no port. What follows the port is left.
+pub fn endpoint(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let cut = |at: usize| (bytes.get(..at).unwrap_or_default(), port_of(bytes.get(at + 1..).unwrap_or_default()));
+    if bytes.first() == Some(&b'[') {
+        let close = bytes.iter().position(|&byte| byte == b']').unwrap_or(bytes.len());
+        let after = bytes.get(close + 1..).and_then(|rest| rest.split_first());
+        let port = after.filter(|(sign, _)| matches!(**sign, b':' | b'/' | b'#' | b'(')).and_then(|(_, rest)| port_of(rest));
+        return (bytes.get(1..close).unwrap_or_default(), port);
+    }
+    if let Some(at) = bytes.iter().position(|byte| matches!(byte, b'/' | b'#' | b'(')) {
+        return cut(at);
+    }
+    let colon = bytes.iter().position(|&byte| byte == b':');
+    if let Some(at) = colon {
+        let one = bytes.iter().filter(|&&byte| byte == b':').count() == 1;
+        return if one || parse_ipv4(&bytes[..at]).is_some() { cut(at) } else { (bytes, None) };
+    }
+    // `192.0.2.1.80`, as tcpdump writes it.
+    match bytes.iter().rposition(|&byte| byte == b'.').filter(|&at| parse_ipv4(&bytes[..at]).is_some()) {
+        Some(at) => cut(at),
+        None => (bytes, None),
+    }
+}
+
+fn port_of(rest: &[u8]) -> Option<&[u8]> {
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    rest.get(..digits).filter(|port| !port.is_empty() && digits <= 5)
+}
+
 pub fn parse_port(bytes: &[u8]) -> Option<u16> {
     u16::try_from(parse_u64(bytes)?).ok()
 }

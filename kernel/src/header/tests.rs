@@ -105,3 +105,26 @@ fn arbitrary_prefixes_of_headers_stop_nothing() {
         assert!(starts.windows(2).all(|pair| pair[0] < pair[1]));
     }
 }
+
+#[test]
+fn relays_put_addresses_lengths_and_facilities_in_front() {
+    let time = Some(AT);
+    check("192.0.2.9 <134>Nov 18 09:15:00 gw x: m", "gw", "x", time, "m");
+    check("[192.0.2.9] <134>Nov 18 09:15:00 gw x: m", "gw", "x", time, "m");
+    check("2001:db8::9 <134>Nov 18 09:15:00 gw x: m", "gw", "x", time, "m");
+    check("35 <134>Nov 18 09:15:00 gw x: m", "gw", "x", time, "m");
+    check("<13>1 2026-11-18T09:20:00Z relay - - - - <134>Nov 18 09:15:00 gw x: m", "gw", "x", time, "m");
+    check("1 2026-11-18T09:15:00Z gw app - ID7 - m", "gw", "app", time, "m");
+    check("2026-11-18 09:15:00\tLocal7.Notice\t192.0.2.9\tdate=x", "192.0.2.9", "", time, "date=x");
+    check("Nov 18 09:15:00 mail.example x: m", "mail.example", "x", time, "m");
+    assert_eq!(parse(b"<13>1 2026-11-18T09:15:00Z gw app - ID7 - m", &CONTEXT).msgid, b"ID7");
+    let line = "<13>1 2026-11-18T09:15:00Z gw app - - - <134>Nov 18 09:15:00 gw x: m";
+    let begins = parse(line.as_bytes(), &CONTEXT).starts;
+    assert!(begins.iter().all(|&start| start <= line.rfind('<').unwrap_or(0)), "a program's own text is no header");
+}
+
+#[test]
+fn a_zone_that_is_not_known_gives_no_time() {
+    check("<166>Nov 18 2026 10:15:00 CET: %ASA-6-1: x", "", "", Some(AT), "%ASA-6-1: x");
+    check("<166>Nov 18 2026 09:15:00 CST: %ASA-6-1: x", "", "", None, "%ASA-6-1: x");
+}

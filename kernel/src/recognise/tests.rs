@@ -13,6 +13,7 @@ fn wanted(begins: &[&str], contains: &[&[&str]]) -> Wanted {
     let boxed = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().into()).collect();
     Wanted {
         direct: false,
+        fallback: false,
         begins: boxed(begins),
         contains: contains.iter().map(|group| boxed(group)).collect(),
         programs: Vec::new(),
@@ -48,25 +49,27 @@ fn what_stands_far_inside_a_line_makes_no_candidate() -> Result<(), String> {
 }
 
 fn direct(begins: &[&str]) -> Wanted {
-    Wanted { direct: true, ..wanted(begins, &[]) }
+    Wanted { direct: true, fallback: false, ..wanted(begins, &[]) }
 }
 
 #[test]
-fn lines_of_direct_packs_come_first_and_are_found_by_their_first_byte() -> Result<(), String> {
+fn lines_of_direct_packs_come_first_and_are_found_by_how_they_begin() -> Result<(), String> {
     let context = crate::time::Context { reference: 0, offset: 0 };
-    let recogniser = Recogniser::new(vec![wanted(&["xa"], &[]), direct(&["xb", "yb"]), direct(&["xc"])])?;
+    let last = Wanted { fallback: true, ..wanted(&["x"], &[]) };
+    let all = vec![last, wanted(&["xa"], &[]), direct(&["xbcd1", "yb"]), direct(&["xbcd2", "xb"])];
+    let recogniser = Recogniser::new(all)?;
     let header = |text: &'static str| crate::header::parse(text.as_bytes(), &context);
     let mut found = Vec::new();
-    recogniser.candidates(b"xa xb xc", &mut found);
-    assert_eq!(found, [1, 2, 0]);
-    recogniser.direct(b"<1>y", &header("<1>y"), &mut found);
-    assert_eq!(found, [1]);
-    recogniser.direct(b"x", &header("x"), &mut found);
-    assert_eq!(found, [1, 2]);
-    recogniser.direct(b"z xb", &header("z xb"), &mut found);
-    assert!(found.is_empty());
-    let many = Recogniser::new((0..=MOST_DIRECT).map(|n| direct(&[&format!("x{n}")])).collect())?;
-    many.direct(b"x", &header("x"), &mut found);
+    recogniser.candidates(b"xa xbcd1 xbcd2", &mut found);
+    assert_eq!(found, [2, 3, 1, 0]);
+    for (text, lines) in
+        [("<1>yb", &[2][..]), ("xbcd", &[2, 3]), ("xb", &[3]), ("xbc", &[3]), ("x", &[]), ("z xb", &[]), ("<1>xbcd9", &[2, 3])]
+    {
+        recogniser.direct(text.as_bytes(), &header(text), &mut found);
+        assert_eq!(found, lines, "{text}");
+    }
+    let many = Recogniser::new((0..=MOST_DIRECT).map(|n| direct(&[&format!("xxxx{n}")])).collect())?;
+    many.direct(b"xxxx", &header("xxxx"), &mut found);
     assert!(found.is_empty(), "many are sooner found by searching");
     Ok(())
 }

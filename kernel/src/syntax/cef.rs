@@ -30,41 +30,42 @@ impl Cef {
             }
             rest = rest.get(end + 1..).unwrap_or_default();
         }
-        self.extension(rest, slots);
+        extension(&self.keys, rest, slots);
         Split::Whole
     }
+}
 
-    fn extension<'a>(&self, rest: &'a [u8], slots: &mut Slots<'a>) {
-        let mut equals = unescaped(rest, b'=');
-        let mut key_start = 0;
-        while let Some(at) = equals {
-            let key = trim_start(rest.get(key_start..at).unwrap_or_default());
-            let (value, next) = value(rest, at + 1);
-            key_start = at + 1 + value.len();
-            if let Some(slot) = self.keys.get(key) {
-                slots.set(slot, unescape(crate::value::trim(value)));
-            }
-            equals = next;
+/// `key=value key=value …`, where a value may hold blanks.
+pub fn extension<'a>(keys: &Keys, rest: &'a [u8], slots: &mut Slots<'a>) {
+    let mut equals = unescaped(rest, b'=');
+    let mut key_start = 0;
+    while let Some(at) = equals {
+        let key = trim_start(rest.get(key_start..at).unwrap_or_default());
+        let (value, next) = value(rest, at + 1);
+        key_start = at + 1 + value.len();
+        if let Some(slot) = keys.get(key) {
+            slots.set(slot, unescape(crate::value::trim(value)));
         }
+        equals = next;
     }
 }
 
 /// The value at `start`, and where the equals sign behind the next key stands. A key is a word of its own: an equals sign
-/// inside the value's own words (`request=http://x/?a=b`) begins nothing.
+/// inside the value's own words (`request=http://x/?a=b`) begins nothing. Each byte is looked at a bounded number of times.
 fn value(rest: &[u8], start: usize) -> (&[u8], Option<usize>) {
     let mut from = start;
     while let Some(next) = unescaped(rest.get(from..).unwrap_or_default(), b'=').map(|found| from + found) {
-        let word = rest.get(start..next).unwrap_or_default();
+        let word = rest.get(from..next).unwrap_or_default();
         let space = word.iter().rposition(|&byte| byte == b' ');
         if let Some(space) = space.filter(|space| word.get(space + 1..).is_some_and(is_key)) {
-            return (word.get(..space).unwrap_or_default(), Some(next));
+            return (rest.get(start..from + space).unwrap_or_default(), Some(next));
         }
         from = next + 1;
     }
     (rest.get(start..).unwrap_or_default(), None)
 }
 
-fn is_key(word: &[u8]) -> bool {
+pub fn is_key(word: &[u8]) -> bool {
     !word.is_empty() && word.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }
 

@@ -1,6 +1,7 @@
 //! JSON objects: only the paths that a pack asks for are kept, everything else is skipped while it is checked.
 //!
-//! A path is keys joined by dots; a number stands for a place in a list. A list of plain values is one text, joined by spaces.
+//! A path is keys joined by dots; a number stands for a place in a list, `*` for any. A list of plain values is one text, joined by
+//! spaces. A key with dots of its own is found by the same path.
 //! Depth is bounded by `serde_json` (128 levels).
 
 use super::{Slots, Split};
@@ -22,6 +23,27 @@ impl Paths {
             node = node.children.entry(key.into()).or_default();
         }
         node.slot = Some(slot);
+    }
+
+    fn child(&self, key: &str) -> Option<&Self> {
+        match self.children.get(key) {
+            None if key.contains('.') => {
+                let mut node = self;
+                for part in key.split('.') {
+                    node = node.children.get(part)?;
+                }
+                Some(node)
+            }
+            found => found,
+        }
+    }
+
+    /// What is asked of a list's element.
+    fn element(&self, place: usize) -> Option<&Self> {
+        if self.children.is_empty() {
+            return None;
+        }
+        self.children.get(place.to_string().as_str()).or_else(|| self.children.get("*"))
     }
 
     pub fn split<'a>(&self, body: &'a [u8], slots: &mut Slots<'a>) -> Split {
@@ -100,7 +122,7 @@ impl<'a> Visitor<'a> for Node<'_, '_, 'a> {
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<Key<'a>>()? {
-            match self.paths.children.get(key.0.as_ref()) {
+            match self.paths.child(key.0.as_ref()) {
                 Some(paths) => map.next_value_seed(Node { paths, slots: self.slots })?,
                 None => {
                     map.next_value::<IgnoredAny>()?;
@@ -114,7 +136,7 @@ impl<'a> Visitor<'a> for Node<'_, '_, 'a> {
         let mut joined: Vec<u8> = Vec::new();
         let mut place = 0_usize;
         loop {
-            let more = match self.paths.children.get(place.to_string().as_str()) {
+            let more = match self.paths.element(place) {
                 Some(paths) => list.next_element_seed(Node { paths, slots: self.slots })?.is_some(),
                 None if self.paths.slot.is_some() => match list.next_element::<Plain<'a>>()? {
                     Some(Plain(text)) => {

@@ -1,7 +1,7 @@
 //! `key=value key="quoted value" FLAG …`, the way of most firewalls.
 
 use super::{Keys, Slots, Split};
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 use std::borrow::Cow;
 
 /// The characters that a vendor's pairs are made of.
@@ -14,6 +14,8 @@ pub struct Signs {
     pub escape: u8,
     /// A plain value that touches the line's end is not believed.
     pub last_may_be_cut: bool,
+    /// Blanks belong to plain values, and to keys where `pair` is another sign.
+    pub spaced: bool,
 }
 
 pub struct KeyValue {
@@ -34,8 +36,10 @@ impl KeyValue {
     pub fn new(keys: Keys, signs: Signs) -> Self {
         let mut ends = [Ends::Nothing; 256];
         ends[usize::from(signs.equals)] = Ends::Key;
-        for byte in [signs.pair, b' ', b'\t'] {
-            ends[usize::from(byte)] = Ends::KeyAndValue;
+        ends[usize::from(signs.pair)] = Ends::KeyAndValue;
+        if !signs.spaced || signs.pair == b' ' {
+            ends[usize::from(b' ')] = Ends::KeyAndValue;
+            ends[usize::from(b'\t')] = Ends::KeyAndValue;
         }
         Self { keys, signs, ends }
     }
@@ -54,7 +58,7 @@ impl KeyValue {
                 return Split::Whole;
             };
             let end = rest.iter().position(|&byte| self.ends(byte) != Ends::Nothing).unwrap_or(rest.len());
-            let key = rest.get(..end).unwrap_or_default();
+            let key = rest.get(..end).map(crate::value::trim).unwrap_or_default();
             if rest.get(end) != Some(&self.signs.equals) {
                 // A bare word: a flag such as SYN, if somebody asks for it.
                 if let Some(slot) = self.keys.get(key) {
@@ -78,12 +82,35 @@ impl KeyValue {
 
     /// The value at `at`, and where the next pair may begin. None when a quote is never closed.
     fn value<'a>(&self, body: &'a [u8], at: usize) -> Option<(Cow<'a, [u8]>, usize)> {
+        let mut at = at;
+        if self.signs.spaced {
+            at += body.get(at..)?.iter().take_while(|&&byte| byte == b' ').count();
+        }
         let rest = body.get(at..).unwrap_or_default();
         if rest.first() == Some(&self.signs.quote) {
             return self.quoted(rest).map(|(value, used)| (value, at + used));
         }
+        if self.signs.spaced && self.signs.pair == b' ' {
+            let end = self.next_key(rest);
+            return Some((Cow::Borrowed(&rest[..end]), at + end));
+        }
         let end = rest.iter().position(|&byte| self.ends(byte) == Ends::KeyAndValue).unwrap_or(rest.len());
         Some((Cow::Borrowed(&rest[..end]), at + end))
+    }
+
+    /// Where the blank before the next ` key=` stands, or the end. A word that holds an equals sign already begins nothing, so each
+    /// byte is looked at a bounded number of times.
+    fn next_key(&self, rest: &[u8]) -> usize {
+        let mut from = 0;
+        while let Some(equals) = memchr(self.signs.equals, rest.get(from..).unwrap_or_default()).map(|found| from + found) {
+            let words = rest.get(from..equals).unwrap_or_default();
+            let space = words.iter().rposition(|&byte| byte == b' ');
+            if let Some(space) = space.filter(|space| words.get(space + 1..).is_some_and(super::cef::is_key)) {
+                return from + space;
+            }
+            from = equals + 1;
+        }
+        rest.len()
     }
 
     fn quoted<'a>(&self, rest: &'a [u8]) -> Option<(Cow<'a, [u8]>, usize)> {

@@ -8,7 +8,9 @@ pub mod csv;
 pub mod json;
 mod keys;
 pub mod kv;
+pub mod leef;
 pub mod template;
+pub mod xml;
 
 pub use keys::Keys;
 use std::borrow::Cow;
@@ -59,6 +61,8 @@ pub enum Syntax {
     Csv(csv::Csv),
     Json(json::Paths),
     Cef(cef::Cef),
+    Leef(leef::Leef),
+    Xml(xml::Elements),
     Template(Vec<template::Template>),
 }
 
@@ -69,6 +73,8 @@ impl Syntax {
             Self::Csv(csv) => csv.split(body, slots),
             Self::Json(paths) => paths.split(body, slots),
             Self::Cef(cef) => cef.split(body, slots),
+            Self::Leef(leef) => leef.split(body, slots),
+            Self::Xml(elements) => elements.split(body, slots),
             Self::Template(templates) => {
                 let size = slots.len();
                 for template in templates {

@@ -1,11 +1,13 @@
 //! Literal templates: `Deny {protocol:word} src {zone}:{src:ip}[/{sport:int}] by …`.
 //!
 //! Literal text must stand as written. `{name}` takes everything up to the next literal; `{name:ip}`, `{name:int}` and
-//! `{name:word}` take only such characters; `{name:rest}` takes the rest of the line; `{*}` takes and forgets. `[…]` may be absent.
+//! `{name:word}` take only such characters; `{name:last}` takes everything up to the last place of the next literal, `{name:quoted}`
+//! up to the next quotation mark without a backslash, `{name:rest}` the rest of the line; `{*}` takes and forgets. `{$}` is the
+//! line's end. `[…]` may be absent.
 //! `\` makes the next character literal. Matching begins at the body's first byte; the number of steps is bounded.
 
 use super::Slots;
-use memchr::memmem;
+use memchr::{memchr2, memmem};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -13,6 +15,8 @@ enum Kind {
     Ip,
     Int,
     Word,
+    Last,
+    Quoted,
     Rest,
 }
 
@@ -20,6 +24,7 @@ enum Part {
     Literal(Box<[u8]>),
     Capture { slot: Option<usize>, kind: Kind },
     Optional(Vec<Part>),
+    End,
 }
 
 pub struct Template {
@@ -75,6 +80,8 @@ fn run<'a>(body: &'a [u8], stack: &[&[Part]], found: &mut Vec<(usize, &'a [u8])>
                 Some(after) => body = after,
                 None => return false,
             },
+            Part::End if body.is_empty() => {}
+            Part::End => return false,
             Part::Optional(inner) => {
                 let before = found.len();
                 let mut with = stack.clone();
@@ -109,11 +116,25 @@ fn capture(body: &[u8], kind: Kind, stack: &[&[Part]]) -> Option<usize> {
             let trailing = body[..length].iter().rev().take_while(|&&byte| matches!(byte, b'.' | b':')).count();
             if trailing == 1 { length - 1 } else { length }
         }),
+        Kind::Quoted => Some(up_to_quote(body)),
+        Kind::Last => next_literal(stack).and_then(|literal| memmem::rfind(body, literal)),
         Kind::UpTo => match next_literal(stack) {
             Some(literal) => memmem::find(body, literal),
             None => Some(body.len()),
         },
     }
+}
+
+/// How much of `body` stands before a quotation mark that no backslash escapes.
+fn up_to_quote(body: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(found) = memchr2(b'"', b'\\', body.get(at..).unwrap_or_default()) {
+        if body.get(at + found) == Some(&b'"') {
+            return at + found;
+        }
+        at += found + 2;
+    }
+    body.len()
 }
 
 /// A word ends where the literal after it begins, when that stands inside the word: `{name:word},` before a comma.
@@ -129,13 +150,13 @@ fn next_literal<'t>(stack: &[&'t [Part]]) -> Option<&'t [u8]> {
     stack.iter().rev().find_map(|parts| parts.first()).and_then(|part| match part {
         Part::Literal(literal) => Some(&**literal),
         Part::Optional(inner) => next_literal(&[inner]),
-        Part::Capture { .. } => None,
+        Part::Capture { .. } | Part::End => None,
     })
 }
 
 /// Takes everything up to what follows, so something must.
 fn is_open(part: &Part) -> bool {
-    matches!(part, Part::Capture { kind: Kind::UpTo, .. })
+    matches!(part, Part::Capture { kind: Kind::UpTo | Kind::Last, .. })
 }
 
 struct Compiler<'t, 's> {
@@ -178,7 +199,9 @@ impl Compiler<'_, '_> {
             parts.push(Part::Literal(literal.into()));
         }
         let endless = |pair: &[Part]| is_open(&pair[0]) && !matches!(pair[1], Part::Literal(_));
-        if parts.windows(2).any(endless) || (depth > 0 && parts.last().is_some_and(is_open)) {
+        let last = |part: &Part| matches!(part, Part::Capture { kind: Kind::Last, .. });
+        let unended = parts.last().is_some_and(|part| last(part) || (depth > 0 && is_open(part)));
+        if unended || parts.windows(2).any(endless) {
             return Err(self.error("a capture of no type needs literal text behind it; one stands before this"));
         }
         Ok(parts)
@@ -207,10 +230,15 @@ impl Compiler<'_, '_> {
             "ip" => Kind::Ip,
             "int" => Kind::Int,
             "word" => Kind::Word,
+            "last" => Kind::Last,
+            "quoted" => Kind::Quoted,
             "rest" => Kind::Rest,
             _ => return Err(self.error(&format!("there is no capture type {kind:?}"))),
         };
         self.rest = &self.rest[end + 1..];
+        if text == "$" {
+            return Ok(Part::End);
+        }
         let slot = if name == "*" { None } else { Some((self.slot)(name)) };
         Ok(Part::Capture { slot, kind })
     }

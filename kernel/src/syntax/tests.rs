@@ -21,12 +21,12 @@ fn texts(slots: &Slots) -> Vec<Option<String>> {
 fn kv(names: &[&str]) -> Syntax {
     Syntax::Kv(kv::KeyValue::new(
         keys(names),
-        kv::Signs { pair: b' ', equals: b'=', quote: b'"', escape: b'\\', last_may_be_cut: false },
+        kv::Signs { pair: b' ', equals: b'=', quote: b'"', escape: b'\\', last_may_be_cut: false, spaced: false },
     ))
 }
 
 fn csv(columns: usize) -> Syntax {
-    Syntax::Csv(csv::Csv { separator: b',', quote: b'"', columns })
+    Syntax::Csv(csv::Csv { separator: b',', quote: b'"', escape: 0, brackets: false, collapse: false, columns, count: None })
 }
 
 fn json(paths: &[&str]) -> Syntax {
@@ -39,6 +39,29 @@ fn json(paths: &[&str]) -> Syntax {
 
 fn cef(names: &[&str]) -> Syntax {
     Syntax::Cef(cef::Cef { header: [None; 6], keys: keys(names) })
+}
+
+fn leef(names: &[&str]) -> Syntax {
+    Syntax::Leef(leef::Leef { header: [None; 4], keys: keys(names) })
+}
+
+fn xml(paths: &[&str]) -> Syntax {
+    let mut elements = xml::Elements::default();
+    for (slot, path) in paths.iter().enumerate() {
+        elements.add(path, slot);
+    }
+    Syntax::Xml(elements)
+}
+
+fn spaced(pair: u8, equals: u8, names: &[&str]) -> Syntax {
+    let signs = kv::Signs { pair, equals, quote: b'"', escape: b'\\', last_may_be_cut: false, spaced: true };
+    Syntax::Kv(kv::KeyValue::new(keys(names), signs))
+}
+
+/// As web servers log: blanks between, quotes escaped by a backslash, the time in brackets.
+fn web_log(columns: usize) -> Syntax {
+    let count = Some(columns);
+    Syntax::Csv(csv::Csv { separator: b' ', quote: b'"', escape: b'\\', brackets: true, collapse: true, columns, count })
 }
 
 /// A template and its slots by name, in the order of their first mention.
@@ -111,7 +134,7 @@ fn key_value_flags_tabs_quotes_and_escapes() {
 fn key_value_may_doubt_what_touches_the_end() {
     let syntax = Syntax::Kv(kv::KeyValue::new(
         keys(&["a", "b"]),
-        kv::Signs { pair: b' ', equals: b'=', quote: b'"', escape: b'\\', last_may_be_cut: true },
+        kv::Signs { pair: b' ', equals: b'=', quote: b'"', escape: b'\\', last_may_be_cut: true, spaced: false },
     ));
     assert_eq!(texts(&split(&syntax, 2, b"a=12 b=34").1), [Some("12".to_owned()), None]);
     assert_eq!(texts(&split(&syntax, 2, b"a=12 b=\"34\"").1), some(&["12", "34"]));
@@ -122,7 +145,7 @@ fn key_value_may_doubt_what_touches_the_end() {
 fn other_signs_for_pairs_and_equals() {
     let syntax = Syntax::Kv(kv::KeyValue::new(
         keys(&["a", "b"]),
-        kv::Signs { pair: b';', equals: b':', quote: b'\'', escape: 0, last_may_be_cut: false },
+        kv::Signs { pair: b';', equals: b':', quote: b'\'', escape: 0, last_may_be_cut: false, spaced: false },
     ));
     assert_eq!(texts(&split(&syntax, 2, br"a:'x;b:2\';b:3").1), some(&[r"x;b:2\", "3"]));
 }
@@ -228,10 +251,27 @@ fn bad_templates_are_refused_with_the_place() {
 
 #[test]
 fn every_syntax_is_total_on_every_cut_of_every_byte() {
-    let bodies: [&[u8]; 4] =
-        [br#"a=1 b="x\"y" c"#, br#"a,"b""c",d"#, br#"{"a":{"b":[1,"\u0041",{}]}}"#, br"CEF:0|v\||p|1|1|n|1|a=b\=c d=e"];
+    let bodies: [&[u8]; 7] = [
+        br#"a=1 b="x\"y" c"#,
+        br#"a,"b""c",d"#,
+        br#"{"a":{"b":[1,"\u0041",{}]}}"#,
+        br"CEF:0|v\||p|1|1|n|1|a=b\=c d=e",
+        b"LEEF:2.0|v|p|1|1|x09|a=b\tc=d",
+        br#"<a b="c"><b Name="x">y&amp;<![CDATA[z]]></b></a>"#,
+        br#"x "y\" z" [20/Nov] q"#,
+    ];
     let (found, _) = template("{a} [b {c:ip}]{d:word}x{e:rest}").unwrap_or_else(|error| unreachable!("{error}"));
-    let syntaxes = [kv(&["a"]), csv(3), json(&["a.b"]), cef(&["a"]), found];
+    let syntaxes = [
+        kv(&["a"]),
+        csv(3),
+        json(&["a.b"]),
+        cef(&["a"]),
+        found,
+        leef(&["a"]),
+        xml(&["a.b[x]", "a@b"]),
+        web_log(4),
+        spaced(b' ', b'=', &["a"]),
+    ];
     for body in bodies {
         for end in 0..=body.len() {
             for byte in 0..=255_u8 {
@@ -256,3 +296,5 @@ fn keys_are_found_and_nothing_else_is() {
         assert_eq!(keys.get(other.as_bytes()), None, "{other}");
     }
 }
+
+mod wider;

@@ -41,9 +41,48 @@ fn every_way_to_write_one_moment_gives_it() {
         "18/Nov/2026:12:00:00 +0000",
         "18-Nov-2026 12:00:00",
         " 2026-11-18T12:00:00Z ",
+        "Wed, 18 Nov 2026 12:00:00 +0000",
+        "18Nov2026 12:00:00",
+        "2026-11-18 12:00:00 PM",
+        "Nov 18 2026 13:00:00 CET",
+        "Wed Nov 18 13:00:00 BST 2026",
+        "2026-11-18 07:00:00 EST",
+        "2026-11-18 17:30:00 UTC+05:30",
+        "2026-11-18 14:00:00 GMT+2",
+        "20261118T120000Z",
+        "20261118120000",
+        "20261118-12:00:00.000",
+        "134394768000000000",
     ] {
         assert_eq!(read(text), Some(NOON), "{text}");
     }
+}
+
+#[test]
+fn dates_of_bare_numbers_are_read_only_in_the_order_that_the_product_has() {
+    let read_as = |text: &str, order| parse_as(text.as_bytes(), Some(order), &at(NOON));
+    for text in
+        ["11/18/2026 12:00:00", "11/18/26 12:00:00 PM", "11/18-12:00:00.000", "11/18/2026, 12:00:00", "11-18-2026T12:00:00Z"]
+    {
+        assert_eq!(read_as(text, Order::Month), Some(NOON), "{text}");
+        assert_eq!(read(text), None, "{text}");
+    }
+    for text in ["18.11.2026 12:00:00", "18/11/26-12:00:00", "18/11/2026 1:00:00 +01:00"] {
+        assert_eq!(read_as(text, Order::Day), Some(if text.contains('+') { NOON - DAY / 2 } else { NOON }), "{text}");
+        assert_eq!(read(text), None, "{text}");
+        assert_eq!(read_as(text, Order::Month), None, "{text}");
+    }
+    assert_eq!(read_as("2026-11-18T12:00:00Z", Order::Day), Some(NOON));
+}
+
+#[test]
+fn halves_of_the_day_and_zones_of_many_places() {
+    assert_eq!(read("2026-11-18 12:00:00 AM"), Some(NOON - DAY / 2));
+    assert_eq!(read("2026-11-18 1:30:00.5 pm"), Some(NOON + 5_400_500));
+    for text in ["2026-11-18 13:00:00 PM", "2026-11-18 0:00:00 AM", "2026-11-18 12:00:00 CST", "2026-11-18 12:00:00 XYZ"] {
+        assert_eq!(read(text), None, "{text}");
+    }
+    assert_eq!(scan(b"Nov 18 12:00:00 EST-router x", &at(NOON)).map(|found| found.used), Some(15));
 }
 
 #[test]
@@ -127,9 +166,9 @@ fn absurd_times_of_receipt_stop_nothing() {
 
 #[test]
 fn scan_tells_how_much_it_took() {
-    assert_eq!(scan(b"Nov 18 12:00:00 host", &at(NOON)), Some((NOON, 15)));
-    assert_eq!(scan(b"2026-11-18T12:00:00.5Z rest", &at(NOON)), Some((NOON + 500, 22)));
-    assert_eq!(scan(b"Nov 18 2026 12:00:00: %", &at(NOON)), Some((NOON, 20)));
+    assert_eq!(scan(b"Nov 18 12:00:00 host", &at(NOON)), Some(Scanned { time: Some(NOON), used: 15 }));
+    assert_eq!(scan(b"2026-11-18T12:00:00.5Z rest", &at(NOON)), Some(Scanned { time: Some(NOON + 500), used: 22 }));
+    assert_eq!(scan(b"Nov 18 2026 12:00:00: %", &at(NOON)), Some(Scanned { time: Some(NOON), used: 20 }));
 }
 
 #[test]

@@ -111,3 +111,35 @@ fn text_is_cut_at_a_character_and_loses_what_does_not_print() {
         assert!(clean_text(text.as_bytes(), limit).len() <= limit);
     }
 }
+
+#[test]
+fn endpoints_are_address_and_port() {
+    for (text, address, port) in [
+        ("192.0.2.1:80", "192.0.2.1", Some("80")),
+        ("192.0.2.1:80:X1:host", "192.0.2.1", Some("80")),
+        ("192.0.2.1/80", "192.0.2.1", Some("80")),
+        ("192.0.2.1#80", "192.0.2.1", Some("80")),
+        ("192.0.2.1(80)", "192.0.2.1", Some("80")),
+        ("192.0.2.1.80", "192.0.2.1", Some("80")),
+        ("192.0.2.1", "192.0.2.1", None),
+        ("192.0.2.1:", "192.0.2.1", None),
+        ("[2001:db8::1]:80", "2001:db8::1", Some("80")),
+        ("[2001:db8::1]", "2001:db8::1", None),
+        ("2001:db8::1", "2001:db8::1", None),
+        ("2001:db8::1/80", "2001:db8::1", Some("80")),
+        ("", "", None),
+        ("[", "", None),
+    ] {
+        let (found, at) = endpoint(text.as_bytes());
+        assert_eq!((found, at), (address.as_bytes(), port.map(str::as_bytes)), "{text}");
+    }
+}
+
+#[test]
+fn decimals_compare_and_nothing_else_is_one() {
+    assert_eq!(parse_decimal(b" -1.5 "), Some(-1.5));
+    assert_eq!(parse_decimal(b"7"), Some(7.0));
+    for text in [&b""[..], b"inf", b"NaN", b"1e9", b"0x7", b"7 8", b"-"] {
+        assert_eq!(parse_decimal(text), None);
+    }
+}

@@ -118,7 +118,8 @@ def schema_spec() -> dict[str, object]:
 
 
 def _pack_spec(pack: Pack) -> dict[str, object]:
-    return {"name": pack.name, "sensor": pack.sensor, "lines": [_line_spec(pack, line) for line in pack.line]}
+    lines = [_line_spec(pack, line) for line in pack.line]
+    return {"name": pack.name, "sensor": pack.sensor, "fallback": pack.fallback, "lines": lines}
 
 
 def _line_spec(pack: Pack, line: Line) -> dict[str, object]:
@@ -153,7 +154,7 @@ def _kind_spec(pack: Pack, line: Line, kind: Kind) -> dict[str, object]:
         "name": kind.name,
         "noise": kind.noise,
         "sensor": kind.sensor,
-        "when": [_condition_spec(slot, test) for slot, test in kind.when.items()],
+        "when": [spec for slot, test in kind.when.items() for spec in _condition_specs(slot, test)],
         "columns": kind.columns,
         "require": [] if kind.noise else require,
         "fields": [spec for target, source in fields.items() for spec in _field_specs(pack, where, target, source)],
@@ -164,16 +165,19 @@ def _as_list(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def _condition_spec(slot: str, condition: Condition) -> dict[str, object]:
+def _condition_specs(slot: str, condition: Condition) -> list[dict[str, object]]:
     match condition:
         case bool():
-            return {"slot": slot, "test": "present" if condition else "absent"}
-        case Test(prefix=None):
-            return {"slot": slot, "test": "contains", "values": _as_list(condition.contains or [])}
+            return [{"slot": slot, "test": "present" if condition else "absent"}]
         case Test():
-            return {"slot": slot, "test": "prefix", "values": _as_list(condition.prefix or [])}
+            given = condition.model_dump(by_alias=True, exclude_none=True)
+            return [{"slot": slot, "test": test, "values": _texts(wanted)} for test, wanted in given.items()]
         case _:
-            return {"slot": slot, "test": "equals", "values": _as_list(condition)}
+            return [{"slot": slot, "test": "equals", "values": _as_list(condition)}]
+
+
+def _texts(wanted: str | float | list[str]) -> list[str]:
+    return [str(wanted)] if isinstance(wanted, float) else _as_list(wanted)
 
 
 def _alternatives(slots: Slots) -> list[list[str]]:
@@ -197,6 +201,10 @@ def _field_specs(pack: Pack, where: str, target: str, source: Slots | FieldSourc
         "after_last": source.after_last,
         "before": source.before,
         "before_last": source.before_last,
+        "strip": source.strip,
+        "part": source.part,
+        "order": source.order,
+        "utc": source.zone == "utc",
         "map": table,
         "contains": source.contains,
         "default": source.default if source.value is None else source.value,

@@ -29,6 +29,10 @@ class FieldSource(_Strict):
     after_last: Text | None = None
     before: Text | None = None
     before_last: Text | None = None
+    strip: Text | None = None
+    part: Literal["address", "port"] | None = None
+    order: Literal["day", "month"] | None = None
+    zone: Literal["utc"] | None = None
     map: Text | dict[str, str] | None = None
     contains: list[tuple[Text, str]] = []
     default: str | None = None
@@ -44,15 +48,18 @@ class FieldSource(_Strict):
 
 
 class Test(_Strict):
-    """A condition on a slot other than equality."""
+    """Conditions on a slot other than equality, all of which must hold."""
 
     prefix: Text | list[Text] | None = None
     contains: Text | list[Text] | None = None
+    not_: Text | list[Text] | None = Field(default=None, alias="not")
+    at_least: float | None = None
+    below: float | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> Test:
-        if (self.prefix is None) == (self.contains is None):
-            raise ValueError("needs exactly one of `prefix` and `contains`")
+    def _some(self) -> Test:
+        if not self.model_fields_set:
+            raise ValueError("needs one of `prefix`, `contains`, `not`, `at_least` and `below`")
         return self
 
 
@@ -66,11 +73,15 @@ class KeyValueOptions(_Strict):
     quote: str = Field(default='"', min_length=1, max_length=1)
     escape: str | None = Field(default="\\", min_length=1, max_length=1)
     last_may_be_cut: bool = False
+    spaced: bool = False
 
 
 class CsvOptions(_Strict):
     separator: str = Field(default=",", min_length=1, max_length=1)
     quote: str = Field(default='"', min_length=1, max_length=1)
+    escape: str | None = Field(default=None, min_length=1, max_length=1)
+    brackets: bool = False
+    collapse: bool = False
 
 
 class Kind(_Strict):
@@ -89,7 +100,7 @@ class Line(_Strict):
     """One way in which the product writes lines."""
 
     name: Text
-    syntax: Literal["kv", "csv", "json", "cef", "template"]
+    syntax: Literal["kv", "csv", "json", "xml", "cef", "leef", "template"]
     begins: list[Text] = []
     contains: list[Text | list[Text]] = []
     programs: list[Text] = []
@@ -128,6 +139,8 @@ class Pack(_Strict):
     transports: list[Literal["udp", "tcp", "tls", "file"]] = Field(min_length=1)
     setup: Text
     warning: str = ""
+    sources: list[Text] = []
+    fallback: bool = False
     maps: dict[str, dict[str, str]] = {}
     line: list[Line] = Field(min_length=1)
     example: list[Example] = Field(min_length=1)

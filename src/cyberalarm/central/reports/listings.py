@@ -61,7 +61,7 @@ def sources_table(sources: Sequence[Source], total: int, *, members: bool = Fals
             number_column("Events", 1.05),
             number_column("Members" if members else "Ports", 1.15 if members else 0.85),
             Column("Tried most", 2.5),
-            Column("First and last seen", 1.6),
+            Column("First and last seen", 1.85),
             Column("Fate", 1.2),
             Column("How sure", 1.2),
         ),

@@ -214,7 +214,7 @@ def _collectors_table(coverage: Coverage, days: int) -> Table:
         (
             Column("Collector", 2.4),
             number_column("Days", 0.8),
-            number_column("Devices", 0.8),
+            number_column("Devices", 1.0),
             number_column("Lines received", 1.2),
             number_column("Kept as suspicious", 1.3),
             number_column("Not understood", 1.2),
