@@ -158,7 +158,7 @@ impl<'l> Decoder<'l> {
         slots: &mut Slots<'t>,
         observer: &mut impl Observer,
     ) -> Option<(Outcome, usize)> {
-        let line = self.library.lines.get(number)?;
+        let line = self.library.line(number)?;
         observer.candidate(line);
         let mut result = None;
         self.library.recogniser.place(number, text, header, &mut |place| {
