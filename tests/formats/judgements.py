@@ -58,10 +58,8 @@ class Score:
 
 def folders() -> list[Folder]:
     """All judgements, in the order of their folders. Raises ValueError for a key that nobody knows."""
-    found: list[Folder] = []
-    for file in sorted(HERE.glob("*.toml")):
-        for row in tomllib.loads(file.read_text(encoding="utf-8")).get("folder", []):
-            found.append(_folder(file.name, row))
+    read = ((file.name, tomllib.loads(file.read_text(encoding="utf-8"))) for file in sorted(HERE.glob("*.toml")))
+    found = [_folder(name, row) for name, group in read for row in group.get("folder", [])]
     names = [folder.name for folder in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"judged in two places: {twice}")
@@ -146,13 +144,11 @@ def _same_time(wanted: str, got: str | None, stamp: str | None) -> bool:
     if stamp is None:
         said = float(wanted)
         return abs(seen.timestamp() - (said if said < 1e11 else said / 1000)) < 1
-    parsed = (
-        datetime.strptime(f"2024 {wanted}", f"%Y {stamp}")
-        if "%y" not in stamp.lower()
-        else datetime.strptime(wanted, stamp)
-    )
+    yearless = "%y" not in stamp.lower()
+    text, shape = (f"2024 {wanted}", f"%Y {stamp}") if yearless else (wanted, stamp)
+    parsed = datetime.strptime(text, shape)  # noqa: DTZ007 - a zone that the line does not say is UTC's
     parsed = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-    if "%y" not in stamp.lower():
+    if yearless:
         seen = seen.replace(year=2024)
     # A clock that runs ahead of the time of reading is not believed; no recorded line may hang on that.
     return abs((seen - parsed).total_seconds()) < 1 or parsed.timestamp() * 1000 > NOON + 86_400_000
