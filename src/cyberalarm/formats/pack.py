@@ -141,6 +141,7 @@ class Pack(_Strict):
     warning: str = ""
     sources: list[Text] = []
     fallback: bool = False
+    over: list[Text] = []
     maps: dict[str, dict[str, str]] = {}
     line: list[Line] = Field(min_length=1)
     example: list[Example] = Field(min_length=1)
