@@ -56,10 +56,8 @@ def index(packs: tuple[Pack, ...]) -> str:
     """The list of all products."""
     head = (
         "# Devices and programs whose logs are understood",
-        (
-            f"{len(packs)} products. `cyberalarm formats explain LINE` shows how one of your own lines is read. A device that is not here"
-            " still counts, by the generic packs, when it writes CEF, LEEF, JSON or key=value pairs."
-        ),
+        f"{len(packs)} products. `cyberalarm formats explain LINE` shows how one of your own lines is read.",
+        "A device that is not here still counts, by the generic packs, when it writes CEF, LEEF, JSON or key=value pairs.",
         "**Read first**: setting up can do harm, or needs a choice.",
     )
     ordered = sorted(packs, key=lambda pack: (pack.vendor.lower(), pack.product.lower()))
