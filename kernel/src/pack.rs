@@ -73,9 +73,10 @@ impl Library {
         let mut wanted = Vec::new();
         let mut lines = Vec::new();
         for (pack, source) in spec.packs.iter().enumerate() {
-            let direct = !source.fallback && source.lines.iter().all(|line| !line.begins.is_empty());
+            let own = |line: &spec::Line| !line.begins.is_empty() || !line.programs.is_empty();
+            let direct = !source.fallback && source.lines.iter().all(own);
             for line in &source.lines {
-                let compiled = compile_line(pack, source, line, &spec.schema)
+                let compiled = compile_line(lines.len(), pack, source, line, &spec.schema)
                     .map_err(|error| format!("pack {:?}, line {:?}: {error}", source.name, line.name))?;
                 wanted.push(Wanted {
                     direct,
@@ -97,7 +98,7 @@ impl Library {
     }
 }
 
-fn compile_line(pack: usize, source: &spec::Pack, line: &spec::Line, schema: &Schema) -> Result<Line, String> {
+fn compile_line(number: usize, pack: usize, source: &spec::Pack, line: &spec::Line, schema: &Schema) -> Result<Line, String> {
     let mut names = Names::default();
     let is_csv = line.syntax == "csv";
     let mut columns = 0;
@@ -117,7 +118,7 @@ fn compile_line(pack: usize, source: &spec::Pack, line: &spec::Line, schema: &Sc
     if names.list.len() > MOST_SLOTS {
         return Err(format!("asks for {} values; {MOST_SLOTS} are the most", names.list.len()));
     }
-    let syntax = compile_syntax(line, &names, templates, columns)?;
+    let syntax = compile_syntax(number, line, &names, templates, columns)?;
     Ok(Line {
         pack,
         name: line.name.clone(),
@@ -176,6 +177,7 @@ fn compile_kind(
 }
 
 fn compile_syntax(
+    number: usize,
     line: &spec::Line,
     names: &Names,
     templates: Vec<template::Template>,
@@ -190,7 +192,7 @@ fn compile_syntax(
             let (pair, equals, quote) = (byte(options.pair)?, byte(options.equals)?, byte(options.quote)?);
             let signs =
                 kv::Signs { pair, equals, quote, escape, last_may_be_cut: options.last_may_be_cut, spaced: options.spaced };
-            Ok(Syntax::Kv(kv::KeyValue::new(keys(), signs)))
+            Ok(Syntax::Kv(kv::KeyValue::new(number, keys(), signs)))
         }
         "csv" => {
             let options = line.csv.as_ref().ok_or("has no csv options")?;

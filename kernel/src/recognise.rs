@@ -1,22 +1,26 @@
 //! Which pack's line a text is.
 //!
-//! Packs all of whose lines begin with a text of their own come first: their lines are found by the bytes at which a message may
-//! begin. For all others, and where that leaves many, all literals are searched for in one pass. The few candidates are checked.
+//! Packs all of whose lines begin with a text of their own, or come from programs of their own, are tried first: their lines are
+//! found by the bytes at which a message may begin, or by the program's name. For all others, and where that leaves many, all literals
+//! are searched for in one pass. The few candidates are checked.
 
 use crate::header::Header;
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::automaton::Automaton;
+use aho_corasick::dfa::DFA;
+use aho_corasick::{Anchored, MatchKind, StartKind};
 use hashbrown::HashMap;
 use memchr::memmem::Finder;
 
 /// How far into a line the distinguishing literals are looked for.
 const SEEN: usize = 2_048;
+const LONGEST_PROGRAM: usize = 64;
 /// More lines than this are sooner found by searching.
 const MOST_DIRECT: usize = 6;
 /// How far behind the message's beginning a `locate` text may stand.
 const LOCATED: usize = 160;
 
 pub struct Wanted {
-    /// All lines of the pack have `begins`.
+    /// All lines of the pack have `begins` or `programs`.
     pub direct: bool,
     /// Comes after all others.
     pub fallback: bool,
@@ -53,12 +57,14 @@ pub struct Place {
 }
 
 pub struct Recogniser {
-    search: AhoCorasick,
+    search: DFA,
     /// For each literal, the lines (in order) that may be meant when it is seen.
     keyed: Vec<Vec<usize>>,
     wanted: Vec<Demands>,
     /// The lines of direct packs by the first bytes of what they begin with.
     beginning: Beginnings,
+    /// The lines of direct packs that have no `begins`, by their programs' names in small letters.
+    programs: HashMap<Box<[u8]>, Vec<usize>>,
     /// For each line, its place in the order of preference.
     order: Vec<usize>,
 }
@@ -74,15 +80,16 @@ fn key_literals(wanted: &Wanted) -> &[Box<[u8]>] {
 const LOOKED_UP: usize = 4;
 
 /// Lines by the first bytes of the texts with which they begin.
-#[derive(Default)]
 struct Beginnings {
     /// One table for each length of key, from 1 to `LOOKED_UP`.
     tables: [HashMap<[u8; LOOKED_UP], Vec<usize>>; LOOKED_UP],
+    /// For each first byte, a bit for each table that knows it: most places of most lines need no more.
+    first: [u8; 256],
 }
 
 impl Beginnings {
     fn new(wanted: &[Wanted]) -> Self {
-        let mut tables = Self::default();
+        let mut tables = Self { tables: Default::default(), first: [0; 256] };
         for (line, wanted) in wanted.iter().enumerate().filter(|(_, wanted)| wanted.direct) {
             for literal in wanted.begins.iter().filter(|literal| !literal.is_empty()) {
                 let length = literal.len().min(LOOKED_UP);
@@ -92,6 +99,9 @@ impl Beginnings {
                         lines.push(line);
                     }
                 }
+                if let Some(bits) = literal.first().and_then(|&byte| tables.first.get_mut(usize::from(byte))) {
+                    *bits |= 1 << (length - 1);
+                }
             }
         }
         tables
@@ -99,9 +109,23 @@ impl Beginnings {
 
     /// The lines that may begin as `text` does.
     fn of<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = usize> + 't {
-        let tables = self.tables.iter().enumerate().filter(|(_, table)| !table.is_empty());
+        let bits = text.first().and_then(|&byte| self.first.get(usize::from(byte))).copied().unwrap_or_default();
+        let tables = self.tables.iter().enumerate().filter(move |(shorter, _)| bits & (1 << shorter) != 0);
         tables.filter_map(|(shorter, table)| table.get(&key(text, shorter + 1)?)).flatten().copied()
     }
+}
+
+fn by_program(wanted: &[Wanted]) -> HashMap<Box<[u8]>, Vec<usize>> {
+    let mut programs: HashMap<Box<[u8]>, Vec<usize>> = HashMap::new();
+    for (line, wanted) in wanted.iter().enumerate().filter(|(_, wanted)| wanted.direct && wanted.begins.is_empty()) {
+        for name in &wanted.programs {
+            let lines = programs.entry(name.to_ascii_lowercase().into()).or_default();
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+    }
+    programs
 }
 
 fn key(text: &[u8], length: usize) -> Option<[u8; LOOKED_UP]> {
@@ -132,12 +156,13 @@ impl Recogniser {
                 }
             }
         }
-        let search = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::DFA))
+        let search = DFA::builder()
+            .start_kind(StartKind::Unanchored)
             .match_kind(MatchKind::Standard)
             .build(&literals)
             .map_err(|error| error.to_string())?;
         let beginning = Beginnings::new(&wanted);
+        let programs = by_program(&wanted);
         let rank = |line: &usize| {
             let wanted = wanted.get(*line);
             (wanted.is_some_and(|wanted| wanted.fallback), wanted.is_some_and(|wanted| !wanted.direct), *line)
@@ -150,7 +175,7 @@ impl Recogniser {
                 *slot = place;
             }
         }
-        Ok(Self { search, keyed, wanted: wanted.into_iter().map(Demands::of).collect(), beginning, order })
+        Ok(Self { search, keyed, wanted: wanted.into_iter().map(Demands::of).collect(), beginning, programs, order })
     }
 
     /// The few lines of direct packs that may begin here, in order of preference; none when they are not few.
@@ -162,10 +187,17 @@ impl Recogniser {
                     found.push(line);
                 }
             }
-            if found.len() > MOST_DIRECT {
-                found.clear();
-                return;
+        }
+        if !header.program.is_empty() && header.program.len() <= LONGEST_PROGRAM {
+            let mut name = [0; LONGEST_PROGRAM];
+            if let Some(name) = name.get_mut(..header.program.len()) {
+                name.copy_from_slice(header.program);
+                name.make_ascii_lowercase();
+                found.extend(self.programs.get(&*name).into_iter().flatten());
             }
+        }
+        if found.len() > MOST_DIRECT {
+            found.clear();
         }
         found.sort_unstable();
     }
@@ -173,12 +205,16 @@ impl Recogniser {
     /// All candidate lines in order of preference.
     pub fn candidates(&self, text: &[u8], found: &mut Vec<usize>) {
         found.clear();
-        let seen = text.get(..SEEN).unwrap_or(text);
-        for hit in self.search.find_overlapping_iter(seen) {
-            if let Some(lines) = self.keyed.get(hit.pattern().as_usize()) {
-                for line in lines {
-                    if !found.contains(line) {
-                        found.push(*line);
+        let Ok(mut state) = self.search.start_state(Anchored::No) else { return };
+        for &byte in text.get(..SEEN).unwrap_or(text) {
+            state = self.search.next_state(Anchored::No, state, byte);
+            if self.search.is_special(state) && self.search.is_match(state) {
+                for hit in 0..self.search.match_len(state) {
+                    let pattern = self.search.match_pattern(state, hit).as_usize();
+                    for line in self.keyed.get(pattern).into_iter().flatten() {
+                        if !found.contains(line) {
+                            found.push(*line);
+                        }
                     }
                 }
             }
