@@ -1,15 +1,16 @@
 //! Lines a second on one core: `cargo run --release --example rate -- PACKS.json FILE…`, for profiling.
 
-use _kernel::{Context, Decoder, Library};
+use _kernel::{Context, Decoder, Library, Specification};
 use std::sync::Arc;
 use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let packs = std::fs::read_to_string(arguments.next().ok_or("needs packs as JSON")?)?;
+    let packed = Specification::from_json(&packs)?.pack()?;
     let began = Instant::now();
-    let library = Arc::new(Library::compile(&packs)?);
-    println!("packs compiled in {:.1} ms", began.elapsed().as_secs_f64() * 1000.0);
+    let library = Arc::new(Library::lazily(Specification::unpack(&packed)?)?);
+    println!("{} bytes of packs loaded in {:.1} ms", packed.len(), began.elapsed().as_secs_f64() * 1000.0);
     for file in arguments {
         let buffer = std::fs::read(&file)?;
         let context = Context { reference: 1_795_150_000_000, offset: 0 };

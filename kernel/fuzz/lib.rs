@@ -1,7 +1,7 @@
 //! What must hold for arbitrary bytes in every syntax: each line has exactly one outcome, a row exists for each kept line and no
 //! other, and a line means the same alone as among others (so nothing that a stranger sent before changes it).
 
-use _kernel::{Context, Decoder, Library, jsonl};
+use _kernel::{Context, Decoder, Library, Specification, jsonl};
 use std::sync::{Arc, OnceLock};
 
 /// The syntaxes, with the options that change how they read.
@@ -73,7 +73,7 @@ fn library(shape: Shape) -> &'static Arc<Library> {
         );
         let line = format!(r#"{{"name": "l", "syntax": "{syntax}", {options}, "kinds": {kinds}}}"#);
         let text = format!(r#"{{"schema": {SCHEMA}, "packs": [{{"name": "p", "sensor": "ids", "lines": [{line}]}}]}}"#);
-        Arc::new(Library::compile(&text).unwrap_or_else(|error| panic!("{shape:?}: {error}")))
+        Arc::new(Specification::from_json(&text).and_then(Library::compile).unwrap_or_else(|error| panic!("{shape:?}: {error}")))
     })
 }
 

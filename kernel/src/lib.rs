@@ -22,5 +22,6 @@ mod value;
 
 pub use decode::{Batch, Decoder, lines};
 pub use pack::Library;
+pub use spec::Library as Specification;
 pub use text::jsonl;
 pub use time::Context;
