@@ -161,7 +161,7 @@ impl Recogniser {
     pub fn direct(&self, text: &[u8], header: &Header, found: &mut Vec<usize>) {
         found.clear();
         for &start in &header.starts {
-            self.begun(text.get(start..).unwrap_or_default(), found);
+            self.begun(text, start, found);
         }
         if !header.program.is_empty() && header.program.len() <= LONGEST_PROGRAM {
             let mut name = [0; LONGEST_PROGRAM];
@@ -175,10 +175,10 @@ impl Recogniser {
         found.dedup();
     }
 
-    /// The direct packs' lines that begin as `text` does.
-    fn begun(&self, text: &[u8], found: &mut Vec<usize>) {
+    /// The direct packs' lines that begin as `text` does at `start`.
+    fn begun(&self, text: &[u8], start: usize, found: &mut Vec<usize>) {
         let Ok(mut state) = self.beginnings.start_state(Anchored::Yes) else { return };
-        for &byte in text {
+        for &byte in text.get(start..).unwrap_or_default() {
             state = self.beginnings.next_state(Anchored::Yes, state, byte);
             if !self.beginnings.is_special(state) {
                 continue;

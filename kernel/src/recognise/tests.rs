@@ -79,7 +79,12 @@ fn many_lines_that_begin_alike_are_told_apart_by_what_they_contain() -> Result<(
     all.push(direct(&["xxxx"]));
     let recogniser = Recogniser::new(all)?;
     let mut found = Vec::new();
-    for (text, lines) in [("xxxx key3 key1", &[1, 3, MOST_ALIKE + 1][..]), ("xxxx", &[MOST_ALIKE + 1]), ("key3 xxxx", &[])] {
+    for (text, lines) in [
+        ("xxxx key3 key1", &[1, 3, MOST_ALIKE + 1][..]),
+        ("<1>Nov 18 09:15:00 gw key3: xxxx", &[3, MOST_ALIKE + 1]),
+        ("xxxx", &[MOST_ALIKE + 1]),
+        ("key3 xxxx", &[]),
+    ] {
         recogniser.direct(text.as_bytes(), &crate::header::parse(text.as_bytes(), &context), &mut found);
         assert_eq!(found, lines, "{text}");
     }
