@@ -46,7 +46,12 @@ demo: install  ## The whole system at work on this machine (ONCE=1 ends when don
 
 test: install system  ## All tests.
 	cd kernel && cargo test --quiet --locked
+	kernel/fuzz/run 2
 	$(BIN)/pytest $(PYTEST)
+
+MINUTES ?= 5
+fuzz:  ## Fuzz every syntax of the kernel (MINUTES=5 each).
+	kernel/fuzz/run $$(( $(MINUTES) * 60 ))
 
 lint: install  ## Style, types, imports, packs.
 	@echo 'data = "lint-data"' > $(VENV)/lint.toml

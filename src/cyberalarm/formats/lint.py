@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cyberalarm.formats import loader
+from cyberalarm.formats.library import Library, bundled
 from cyberalarm.formats.pack import FieldSource
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Issue:
 def lint(extra: tuple[Pack, ...] = ()) -> list[Issue]:
     """All issues of the bundled packs and the given ones together. Raises PackError."""
     replaced = {pack.name for pack in extra}
-    packs = tuple(p for p in loader.bundled().packs if p.name not in replaced) + extra
+    packs = tuple(p for p in bundled().packs if p.name not in replaced) + extra
     library = loader.build(packs)
     issues: list[Issue] = []
     for pack in packs:
@@ -43,7 +44,7 @@ def lint(extra: tuple[Pack, ...] = ()) -> list[Issue]:
     return issues
 
 
-def _check_example(library: loader.Library, pack: Pack, where: str, example: Example) -> list[Issue]:
+def _check_example(library: Library, pack: Pack, where: str, example: Example) -> list[Issue]:
     batch = library.kernel.decode(example.line.encode(), received_ms=REFERENCE_MS)
     if batch.lines != 1:
         return [Issue(pack.name, where, "is not exactly one line")]

@@ -8,9 +8,6 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -18,6 +15,7 @@ from pydantic import ValidationError
 from cyberalarm._kernel import Packs
 from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.core.schema import event_schema
+from cyberalarm.formats.library import Library
 from cyberalarm.formats.pack import Condition, FieldSource, FieldTable, Kind, Line, Pack, Slots, Test
 
 if TYPE_CHECKING:
@@ -29,22 +27,6 @@ class PackError(ConfigurationError):
     """A pack file is wrong."""
 
     code = "pack-invalid"
-
-
-@dataclass(frozen=True, slots=True)
-class Library:
-    """Packs in order of preference, and the kernel that knows them."""
-
-    packs: tuple[Pack, ...]
-    kernel: Packs
-
-    def pack(self, name: str) -> Pack:
-        """The pack of that name. Raises PackError."""
-        for pack in self.packs:
-            if pack.name == name:
-                return pack
-        known = ", ".join(p.name for p in self.packs)
-        raise PackError(f"There is no pack {name!r}.", next_step=f"Known packs: {known}.")
 
 
 def read_pack(source: Traversable | Path) -> Pack:
@@ -80,30 +62,20 @@ def _telling(error: ValidationError) -> tuple[str, str]:
     return key, best["msg"].removeprefix("Value error, ")
 
 
-def bundled_files() -> list[Traversable]:
-    """All bundled pack files, `packs/<vendor>/<product>.toml`, in the order of their names."""
-    root = files(__package__).joinpath("packs")
-    vendors = sorted((v for v in root.iterdir() if v.is_dir()), key=lambda v: v.name)
-    found = [f for v in vendors for f in v.iterdir() if f.name.endswith(".toml")]
-    return sorted(found, key=str)
-
-
-@cache
-def bundled() -> Library:
-    """The packs that come with the program."""
-    return build(tuple(read_pack(f) for f in bundled_files()))
-
-
 def build(packs: tuple[Pack, ...]) -> Library:
     """Hand packs to the kernel. Raises PackError naming pack, line and kind."""
+    try:
+        return Library(Packs(kernel_text(packs)), lambda: packs)
+    except ValueError as error:
+        raise PackError(f"{error}.", next_step="See docs/packs.md.") from error
+
+
+def kernel_text(packs: tuple[Pack, ...]) -> str:
+    """Packs as the kernel takes them. Raises PackError."""
     names = [pack.name for pack in packs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise PackError(f"There are two packs of the name {twice[0]!r}.", next_step="Rename one of them.")
-    text = json.dumps({"schema": schema_spec(), "packs": [_pack_spec(p) for p in packs]})
-    try:
-        return Library(packs, Packs(text))
-    except ValueError as error:
-        raise PackError(f"{error}.", next_step="See docs/packs.md.") from error
+    return json.dumps({"schema": schema_spec(), "packs": [_pack_spec(p) for p in packs]})
 
 
 def schema_spec() -> dict[str, object]:
