@@ -148,6 +148,23 @@ impl<'l> Decoder<'l> {
         found.map_or(Outcome::Unrecognised, |(outcome, _)| outcome)
     }
 
+    /// All packs that would take a line if they were asked, in the order in which they are; for checking packs against each other.
+    pub fn claims(&mut self, text: &[u8]) -> Vec<usize> {
+        let text = strip_padding(text);
+        let header = header::parse(text, &self.context);
+        let library = self.library;
+        let mut packs = Vec::new();
+        let mut batch = self.decode(b"");
+        let (mut direct, mut searched) = (Vec::new(), Vec::new());
+        library.recogniser.direct(text, &header, &mut direct);
+        library.recogniser.candidates(text, &mut searched);
+        for &number in direct.iter().chain(&searched) {
+            let found = self.try_line(number, text, &header, &mut batch, &mut Slots::new(), &mut Silent);
+            packs.extend(found.map(|(_, pack)| pack).filter(|pack| !packs.contains(pack)));
+        }
+        packs
+    }
+
     /// What a text means as a line of one kind, and whose line that is; None when it is not one.
     fn try_line<'t>(
         &self,

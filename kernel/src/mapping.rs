@@ -39,6 +39,11 @@ impl Condition {
             Test::Prefix => {
                 self.values.iter().any(|wanted| value.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted)))
             }
+            Test::Lacks => !self.values.iter().any(|wanted| contains(value, wanted)),
+            Test::Is => self.values.iter().any(|kind| match &**kind {
+                b"address" => value::parse_address(value::trim(value)).is_some(),
+                _ => value::parse_decimal(value).is_some(),
+            }),
             Test::Contains => self.values.iter().any(|wanted| contains(value, wanted)),
         }
     }

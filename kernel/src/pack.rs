@@ -50,6 +50,13 @@ struct Source {
     line: spec::Line,
 }
 
+/// Slots that no syntax fills. Any other name that begins with `@`, such as JSON's `@timestamp`, is a name as others are.
+const PSEUDO: [&str; 5] = ["@prefix", "@program", "@msgid", "@message", "@columns"];
+
+fn is_pseudo(name: &str) -> bool {
+    PSEUDO.contains(&name)
+}
+
 /// Slot numbers by name, given out as they are asked for.
 #[derive(Default)]
 struct Names {
@@ -170,10 +177,10 @@ fn compile_kind(source: &Source, kind: &spec::Kind, schema: &Schema, names: &mut
     let is_csv = line.syntax == "csv";
     let is_template = line.syntax == "template";
     let mut slot = |name: &str| -> Result<usize, String> {
-        if is_csv && !name.starts_with('@') {
+        if is_csv && !is_pseudo(name) {
             return columns.iter().position(|column| column == name).ok_or_else(|| format!("there is no column {name:?}"));
         }
-        if is_template && !name.starts_with('@') && !names.numbers.contains_key(name) {
+        if is_template && !is_pseudo(name) && !names.numbers.contains_key(name) {
             return Err(format!("no template captures {name:?}"));
         }
         Ok(names.number(name))
@@ -203,7 +210,7 @@ fn compile_syntax(
     templates: Vec<template::Template>,
     columns: usize,
 ) -> Result<Syntax, String> {
-    let plain = || names.numbers.iter().filter(|(name, _)| !name.starts_with('@'));
+    let plain = || names.numbers.iter().filter(|(name, _)| !is_pseudo(name));
     let keys = || plain().map(|(name, &slot)| (name.as_bytes(), slot)).collect();
     match line.syntax.as_str() {
         "kv" => {

@@ -52,6 +52,13 @@ impl PyPacks {
         PyBatch { batch }
     }
 
+    /// The names of all packs that would take a line, in the order in which they are asked.
+    #[pyo3(signature = (line, *, received_ms))]
+    fn claims(&self, line: &[u8], received_ms: i64) -> Vec<String> {
+        let packs = Decoder::new(&self.library, Context { reference: received_ms, offset: 0 }).claims(line);
+        packs.into_iter().filter_map(|pack| self.library.pack_names.get(pack).cloned()).collect()
+    }
+
     #[pyo3(signature = (line, *, received_ms, utc_offset_s = 0))]
     fn explain(&self, line: &[u8], received_ms: i64, utc_offset_s: i32) -> String {
         let context = Context { reference: received_ms, offset: utc_offset_s };

@@ -119,6 +119,9 @@ pub enum Test {
     Not,
     Prefix,
     Contains,
+    Lacks,
+    /// A value of that kind: `address` or `number`.
+    Is,
     AtLeast,
     Below,
     Present,

@@ -15,6 +15,9 @@ class Packs:
     def decode(self, buffer: bytes, *, received_ms: int, utc_offset_s: int = 0) -> Batch:
         """Decode the lines of a buffer; total on arbitrary bytes, memory bounded by the buffer."""
 
+    def claims(self, line: bytes, *, received_ms: int) -> list[str]:
+        """The names of all packs that would take a line, in the order in which they are asked; the first one does."""
+
     def explain(self, line: bytes, *, received_ms: int, utc_offset_s: int = 0) -> str:
         """One line's way through header, packs and mapping, as JSON."""
 

@@ -216,3 +216,21 @@ def _read_packs(files: list[Path]) -> tuple[tuple[Pack, ...], int]:
         except PackError as error:
             print_error(error)
     return tuple(packs), len(files) - len(packs)
+
+
+@app.command()
+def guide(
+    name: Annotated[str | None, typer.Argument(help="A pack, as `formats list` names it.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Write the pages of all products here instead.")] = None,
+) -> None:
+    """How to make a device send its logs here, what can go wrong, and which of its messages are understood, as Markdown."""
+    from cyberalarm.formats import guide as pages
+
+    library = bundled()
+    if folder is None:
+        result_console().print(pages.page(library.pack(name or "")), markup=False, highlight=False, soft_wrap=True)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for pack in library.packs:
+        (folder / f"{pack.name}.md").write_text(pages.page(pack), encoding="utf-8")
+    (folder / "README.md").write_text(pages.index(library.packs), encoding="utf-8")

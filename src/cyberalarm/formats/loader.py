@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from cyberalarm._kernel import Packs
 from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.core.schema import event_schema
 from cyberalarm.formats.library import Library
-from cyberalarm.formats.pack import Condition, FieldSource, FieldTable, Kind, Line, Pack, Slots, Test
+from cyberalarm.formats.pack import Condition, Conditions, FieldSource, FieldTable, Kind, Line, Pack, Slots, Test
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -50,7 +51,7 @@ def read_pack(source: Traversable | Path) -> Pack:
 
 
 # Where a key may be written in several ways, pydantic complains once for each way that was not taken, and names the way.
-_WAYS = re.compile(r"constrained-str|bool|str|list\[.*|function-after\[.*|FieldSource|Test")
+_WAYS = re.compile(r"constrained-str|bool|str|list\[.*|dict\[.*|function-after\[.*|FieldSource|Test")
 _TELLING = ("value_error", "extra_forbidden", "missing", "literal_error")
 
 
@@ -75,7 +76,21 @@ def kernel_text(packs: tuple[Pack, ...]) -> str:
     names = [pack.name for pack in packs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise PackError(f"There are two packs of the name {twice[0]!r}.", next_step="Rename one of them.")
-    return json.dumps({"schema": schema_spec(), "packs": [_pack_spec(p) for p in packs]})
+    return json.dumps({"schema": schema_spec(), "packs": [_pack_spec(p) for p in in_order(packs)]})
+
+
+def in_order(packs: tuple[Pack, ...]) -> list[Pack]:
+    """Packs as the kernel tries them: as they come, but each before those that it is `over`. Raises PackError for a circle."""
+    named = {pack.name: pack for pack in packs}
+    earlier: dict[str, list[str]] = {name: [] for name in named}
+    for pack in packs:
+        for name in pack.over:
+            earlier.setdefault(name, []).append(pack.name)
+    try:
+        return [named[name] for name in TopologicalSorter(earlier).static_order() if name in named]
+    except CycleError as error:
+        circle = ", ".join(error.args[1])
+        raise PackError(f"Packs are `over` each other: {circle}.", next_step="Take one of them out.") from error
 
 
 def schema_spec() -> dict[str, object]:
@@ -106,7 +121,7 @@ def _line_spec(pack: Pack, line: Line) -> dict[str, object]:
         "csv": line.csv.model_dump(),
         "columns": line.columns,
         "templates": line.templates,
-        "kinds": [_kind_spec(pack, line, kind) for kind in line.kind],
+        "kinds": [_kind_spec(pack, line, kind, when) for kind in line.kind for when in _alternative_conditions(kind)],
     }
 
 
@@ -114,7 +129,12 @@ def _line_spec(pack: Pack, line: Line) -> dict[str, object]:
 _ALWAYS = {"firewall": ["src_ip"], "ids": ["src_ip"], "antivirus": ["threat"], "antispam": []}
 
 
-def _kind_spec(pack: Pack, line: Line, kind: Kind) -> dict[str, object]:
+def _alternative_conditions(kind: Kind) -> list[Conditions]:
+    """A kind applies when all conditions of one of these hold."""
+    return kind.when if isinstance(kind.when, list) else [kind.when]
+
+
+def _kind_spec(pack: Pack, line: Line, kind: Kind, when: Conditions) -> dict[str, object]:
     fields: FieldTable = {} if kind.noise else {**line.fields, **kind.fields}
     where = f"pack {pack.name!r}, line {line.name!r}, kind {kind.name!r}"
     known = {f.name for f in event_schema().fields}
@@ -126,7 +146,7 @@ def _kind_spec(pack: Pack, line: Line, kind: Kind) -> dict[str, object]:
         "name": kind.name,
         "noise": kind.noise,
         "sensor": kind.sensor,
-        "when": [spec for slot, test in kind.when.items() for spec in _condition_specs(slot, test)],
+        "when": [spec for slot, test in when.items() for spec in _condition_specs(slot, test)],
         "columns": kind.columns,
         "require": [] if kind.noise else require,
         "fields": [spec for target, source in fields.items() for spec in _field_specs(pack, where, target, source)],
