@@ -14,7 +14,7 @@ SITE := src/cyberalarm/central/site/static/cyberalarm.css
 # What tests use beside Python, Rust and Node: a browser, PDF readers, and services to scan on loopback.
 PACKAGES := chromium poppler-utils openssh-client openssh-server nginx-light lighttpd vsftpd redis-server
 
-.PHONY: help install system demo test lint format bench fuzz clean
+.PHONY: help install system demo test lint format bench fuzz guides clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,7 +46,12 @@ demo: install  ## The whole system at work on this machine (ONCE=1 ends when don
 
 test: install system  ## All tests.
 	cd kernel && cargo test --quiet --locked
+	kernel/fuzz/run 2
 	$(BIN)/pytest $(PYTEST)
+
+MINUTES ?= 5
+fuzz:  ## Fuzz every syntax of the kernel (MINUTES=5 each).
+	kernel/fuzz/run $$(( $(MINUTES) * 60 ))
 
 lint: install  ## Style, types, imports, packs.
 	@echo 'data = "lint-data"' > $(VENV)/lint.toml
@@ -61,6 +66,10 @@ format: install  ## Put code into the house's form.
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format .
 	cd kernel && cargo fmt
+
+guides: install  ## Renew docs/devices from the packs.
+	rm -rf docs/devices
+	$(BIN)/cyberalarm formats guide --folder docs/devices
 
 bench: install  ## Speed and memory, beside peers in the same run; writes docs/benchmarks.md.
 	$(BIN)/python -m bench

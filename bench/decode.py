@@ -63,7 +63,7 @@ def best(rounds: int, work: Callable[[], object]) -> float:
 
 
 def main(rounds: int = 5) -> None:
-    from cyberalarm.formats.loader import bundled
+    from cyberalarm.formats.library import bundled
 
     kernel = bundled().kernel
     now = int(datetime(2026, 11, 20, tzinfo=UTC).timestamp() * 1000)

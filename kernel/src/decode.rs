@@ -98,8 +98,9 @@ impl<'l> Decoder<'l> {
             absurd_times: 0,
             library: Arc::clone(self.library),
         };
+        let mut slots = Slots::new();
         for line in lines(buffer) {
-            let outcome = self.line(line, &mut batch, &mut Silent);
+            let outcome = self.line_with(line, &mut batch, &mut slots, &mut Silent);
             batch.outcomes.push(outcome as u8);
         }
         batch
@@ -107,6 +108,17 @@ impl<'l> Decoder<'l> {
 
     /// Decode one line: adds at most one row, and exactly one product mark.
     pub fn line(&mut self, text: &[u8], batch: &mut Batch, observer: &mut impl Observer) -> Outcome {
+        self.line_with(text, batch, &mut Slots::new(), observer)
+    }
+
+    /// As `line`; `slots` are used again and again, so that no line has to make its own.
+    fn line_with<'t>(
+        &mut self,
+        text: &'t [u8],
+        batch: &mut Batch,
+        slots: &mut Slots<'t>,
+        observer: &mut impl Observer,
+    ) -> Outcome {
         let text = strip_padding(text);
         if text.len() > LONGEST_LINE {
             batch.products.push(NO_PRODUCT);
@@ -123,11 +135,11 @@ impl<'l> Decoder<'l> {
         let mut candidates = std::mem::take(&mut self.candidates);
         let mut tried = std::mem::take(&mut self.tried);
         library.recogniser.direct(text, &header, &mut tried);
-        let mut found = tried.iter().find_map(|&number| self.try_line(number, text, &header, batch, observer));
+        let mut found = tried.iter().find_map(|&number| self.try_line(number, text, &header, batch, slots, observer));
         if found.is_none() {
             library.recogniser.candidates(text, &mut candidates);
             let mut others = candidates.iter().filter(|number| !tried.contains(number));
-            found = others.find_map(|&number| self.try_line(number, text, &header, batch, observer));
+            found = others.find_map(|&number| self.try_line(number, text, &header, batch, slots, observer));
         }
         self.candidates = candidates;
         self.tried = tried;
@@ -136,28 +148,45 @@ impl<'l> Decoder<'l> {
         found.map_or(Outcome::Unrecognised, |(outcome, _)| outcome)
     }
 
+    /// All packs that would take a line if they were asked, in the order in which they are; for checking packs against each other.
+    pub fn claims(&mut self, text: &[u8]) -> Vec<usize> {
+        let text = strip_padding(text);
+        let header = header::parse(text, &self.context);
+        let library = self.library;
+        let mut packs = Vec::new();
+        let mut batch = self.decode(b"");
+        let (mut direct, mut searched) = (Vec::new(), Vec::new());
+        library.recogniser.direct(text, &header, &mut direct);
+        library.recogniser.candidates(text, &mut searched);
+        for &number in direct.iter().chain(&searched) {
+            let found = self.try_line(number, text, &header, &mut batch, &mut Slots::new(), &mut Silent);
+            packs.extend(found.map(|(_, pack)| pack).filter(|pack| !packs.contains(pack)));
+        }
+        packs
+    }
+
     /// What a text means as a line of one kind, and whose line that is; None when it is not one.
-    fn try_line(
+    fn try_line<'t>(
         &self,
         number: usize,
-        text: &[u8],
-        header: &header::Header,
+        text: &'t [u8],
+        header: &header::Header<'t>,
         batch: &mut Batch,
+        slots: &mut Slots<'t>,
         observer: &mut impl Observer,
     ) -> Option<(Outcome, usize)> {
-        let line = self.library.lines.get(number)?;
+        let line = self.library.line(number)?;
         observer.candidate(line);
-        let mut slots = Slots::new();
         let mut result = None;
         self.library.recogniser.place(number, text, header, &mut |place| {
             slots.reset(line.names.len());
-            let split = line.syntax.split(text.get(place.body..).unwrap_or_default(), &mut slots);
+            let split = line.syntax.split(text.get(place.body..).unwrap_or_default(), slots);
             if split == Split::No {
                 return false;
             }
-            fill_pseudo(line, text, header, &place, &mut slots);
-            observer.split(line, &slots, split);
-            result = self.meaning(line, &slots, split, header.time, batch, observer);
+            fill_pseudo(line, text, header, &place, slots);
+            observer.split(line, slots, split);
+            result = self.meaning(line, slots, split, header.time, batch, observer);
             result.is_some()
         });
         result.map(|outcome| (outcome, line.pack))

@@ -1,11 +1,11 @@
 //! The event's columns, as `core/schema.toml` defines them. Codes and lengths come from that table at start.
 
 use crate::value::{Address, NO_ADDRESS, UNKNOWN_PROTOCOL};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// What a pack may fill in. The names are the schema's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
     Time,
@@ -31,7 +31,7 @@ pub enum Target {
 }
 
 /// Names of an enumeration's values; a value's code is its position.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct Names(pub Vec<String>);
 
@@ -46,7 +46,7 @@ impl Names {
 }
 
 /// The part of the schema that the kernel needs.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 pub struct Schema {
     pub sensor: Names,
     pub action: Names,

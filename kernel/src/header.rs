@@ -79,8 +79,70 @@ impl<'a> Parser<'a> {
             self.facility();
         }
         let had_host = had_time && self.host();
+        if had_host && self.rest_of_rfc5424() {
+            return false;
+        }
+        if had_host {
+            self.sequence_number();
+        }
         let had_program = self.program();
+        if had_program || !had_time {
+            self.ciscos_own_time(context);
+        }
         (had_time && had_host && !had_program) && matches!(self.rest().first(), Some(b'<' | b'0'..=b'9' | b'A'..=b'Z'))
+    }
+
+    /// `host: Nov 18 09:15:00.123: %…` behind a relay's header, and `host : %…` without any time. The device's own time counts.
+    fn ciscos_own_time(&mut self, context: &Context) {
+        let rest = self.rest();
+        // A program with a process number is no device: what it writes may be a stranger's.
+        if crate::value::trim(self.line.get(..self.at).unwrap_or_default()).ends_with(b"]:") {
+            return;
+        }
+        if let Some(found) = time::scan(rest.strip_prefix(b"*").unwrap_or(rest), context) {
+            let used = found.used + usize::from(rest.starts_with(b"*"));
+            if rest.get(used..).is_some_and(|after| after.starts_with(b": %")) {
+                self.at += used + 2;
+                self.header.time = found.time;
+                self.mark();
+            }
+            return;
+        }
+        let end = rest.iter().take(LONGEST_HOST).position(|&byte| byte == b' ').unwrap_or(0);
+        if end > 0 && rest.get(end..).is_some_and(|after| after.starts_with(b" : %")) {
+            self.header.host = rest.get(..end).unwrap_or_default();
+            self.at += end + 3;
+            self.mark();
+        }
+    }
+
+    /// `APP PROCID MSGID [SD] MSG` behind the older header, as some relays rewrite only the beginning.
+    fn rest_of_rfc5424(&mut self) -> bool {
+        let mut tokens = self.rest().splitn(4, |&byte| byte == b' ');
+        let (Some(program), Some(process), Some(msgid), Some(rest)) =
+            (tokens.next(), tokens.next(), tokens.next(), tokens.next())
+        else {
+            return false;
+        };
+        let plain = |token: &[u8]| {
+            !token.is_empty()
+                && token.len() <= LONGEST_PROGRAM
+                && token.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        };
+        let identified = process == b"-" || (!process.is_empty() && process.iter().all(u8::is_ascii_digit));
+        // `[word@number ` is how structured data begins, and hardly anything else does.
+        let begins = rest.iter().take(LONGEST_PROGRAM).take_while(|byte| !matches!(byte, b' ' | b']')).any(|&byte| byte == b'@');
+        if !(plain(program) && identified && plain(msgid) && rest.starts_with(b"[") && begins) {
+            return false;
+        }
+        self.header.program = program;
+        self.header.msgid = msgid;
+        self.at = self.line.len() - rest.len();
+        self.mark();
+        self.structured_data();
+        self.skip(b" ");
+        self.mark();
+        true
     }
 
     /// An address or a message's length in front of a priority, `[192.0.2.1] <13>…`, as relays and RFC 6587 put them.
@@ -181,7 +243,9 @@ impl<'a> Parser<'a> {
             }
             end += digits + 2;
         }
-        if name == 0 || rest.get(end) != Some(&b':') {
+        // Digits alone are a message's number.
+        let named = rest.iter().take(name).any(|byte| !byte.is_ascii_digit());
+        if !named || rest.get(end) != Some(&b':') {
             return false;
         }
         self.header.program = rest.get(..name).unwrap_or_default();

@@ -20,6 +20,8 @@ mod text;
 mod time;
 mod value;
 
-pub use decode::{Batch, Decoder};
+pub use decode::{Batch, Decoder, lines};
 pub use pack::Library;
+pub use spec::Library as Specification;
+pub use text::jsonl;
 pub use time::Context;

@@ -39,6 +39,11 @@ impl Condition {
             Test::Prefix => {
                 self.values.iter().any(|wanted| value.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted)))
             }
+            Test::Lacks => !self.values.iter().any(|wanted| contains(value, wanted)),
+            Test::Is => self.values.iter().any(|kind| match &**kind {
+                b"address" => value::parse_address(value::trim(value)).is_some(),
+                _ => value::parse_decimal(value).is_some(),
+            }),
             Test::Contains => self.values.iter().any(|wanted| contains(value, wanted)),
         }
     }
@@ -53,6 +58,49 @@ fn contains(value: &[u8], wanted: &[u8]) -> bool {
 enum Mapped {
     Code(u8),
     Text(Box<[u8]>),
+}
+
+/// A pack's table, its words in small letters. Most are short, and are compared as numbers.
+struct Table {
+    short: Vec<(u128, usize, Mapped)>,
+    long: HashMap<Box<[u8]>, Mapped>,
+}
+
+/// The longest word that is one number.
+const SHORT: usize = 16;
+/// Longer words than this are in no table.
+const LONGEST_WORD: usize = 64;
+
+impl Table {
+    fn new(pairs: Vec<(Box<[u8]>, Mapped)>) -> Self {
+        let (short, long): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(word, _)| word.len() <= SHORT);
+        let short = short.into_iter().map(|(word, mapped)| (number(&word), word.len(), mapped)).collect();
+        Self { short, long: long.into_iter().collect() }
+    }
+
+    fn get(&self, value: &[u8]) -> Option<&Mapped> {
+        if value.len() <= SHORT {
+            let wanted = number(value);
+            return self
+                .short
+                .iter()
+                .find(|(word, length, _)| *word == wanted && *length == value.len())
+                .map(|(_, _, found)| found);
+        }
+        let mut lower: SmallVec<[u8; LONGEST_WORD]> = SmallVec::from_slice(value.get(..value.len().min(LONGEST_WORD))?);
+        lower.make_ascii_lowercase();
+        self.long.get(lower.as_slice())
+    }
+}
+
+/// At most sixteen bytes as a number, in small letters.
+fn number(word: &[u8]) -> u128 {
+    let mut bytes = [0; SHORT];
+    if let Some(place) = bytes.get_mut(..word.len()) {
+        place.copy_from_slice(word);
+    }
+    bytes.make_ascii_lowercase();
+    u128::from_le_bytes(bytes)
 }
 
 /// Which part of a value is meant: behind the first (or last) such text, before the first (or last) such.
@@ -114,9 +162,12 @@ impl Cut {
 
 pub struct Assign {
     pub target: Target,
+    /// The only slot, where there is only one.
+    only: Option<usize>,
     from: Vec<SmallVec<[usize; 3]>>,
     cut: Cut,
-    map: Option<HashMap<Box<[u8]>, Mapped>>,
+    whole: bool,
+    map: Option<Table>,
     contains: Vec<(Box<[u8]>, Mapped)>,
     default: Option<Mapped>,
     order: Option<Order>,
@@ -152,13 +203,20 @@ impl Assign {
             let pair = |(key, text): (&String, &String)| {
                 Ok((key.to_ascii_lowercase().into_bytes().into(), mapped(text, spec.target, schema)?))
             };
-            table.iter().map(pair).collect::<Result<_, String>>()
+            table.iter().map(pair).collect::<Result<Vec<_>, String>>().map(Table::new)
         });
         let contains = spec.contains.iter().map(|(key, text)| Ok((key.as_bytes().into(), mapped(text, spec.target, schema)?)));
+        let from: Vec<SmallVec<[usize; 3]>> = from.collect::<Result<_, String>>()?;
+        let cut = Cut::compile(spec);
         Ok(Self {
             target: spec.target,
-            from: from.collect::<Result<_, String>>()?,
-            cut: Cut::compile(spec),
+            only: match from.as_slice() {
+                [alternative] if alternative.len() == 1 => alternative.first().copied(),
+                _ => None,
+            },
+            from,
+            whole: cut.is_whole(),
+            cut,
             map: map.transpose()?,
             contains: contains.collect::<Result<_, String>>()?,
             default: spec.default.as_ref().map(|text| mapped(text, spec.target, schema)).transpose()?,
@@ -179,28 +237,31 @@ impl Assign {
                 }
             }
         })?;
-        if self.cut.is_whole() {
+        if self.whole {
             return Some(found);
         }
         Some(Cow::Owned(self.cut.apply(&found)?.to_vec()))
     }
 
     fn table(&self, value: &[u8]) -> Option<&Mapped> {
-        if let Some(map) = &self.map {
-            let mut lower: SmallVec<[u8; 64]> = SmallVec::from_slice(value.get(..value.len().min(64))?);
-            lower.make_ascii_lowercase();
-            if let Some(found) = map.get(lower.as_slice()) {
-                return Some(found);
-            }
+        if let Some(found) = self.map.as_ref().and_then(|map| map.get(value)) {
+            return Some(found);
         }
         self.contains.iter().find(|(wanted, _)| contains(value, wanted)).map(|(_, found)| found)
     }
 
     /// Fill the row's field from the slots. A value that is there but impossible is an error; one that is not there is not.
     pub fn apply(&self, slots: &Slots, row: &mut Row, schema: &Schema, context: &Context) -> Result<(), Impossible> {
+        if let Some(slot) = self.only.filter(|_| self.whole) {
+            return self.fill(slots.get(slot).filter(|value| !value.is_empty()), row, schema, context);
+        }
         let value = self.source(slots);
+        self.fill(value.as_deref(), row, schema, context)
+    }
+
+    fn fill(&self, value: Option<&[u8]>, row: &mut Row, schema: &Schema, context: &Context) -> Result<(), Impossible> {
         let has_table = self.map.is_some() || !self.contains.is_empty();
-        let mapped = match &value {
+        let mapped = match value {
             Some(value) if has_table => self.table(value).or(self.default.as_ref()),
             Some(_) => None,
             None => self.default.as_ref(),
@@ -214,7 +275,7 @@ impl Assign {
             None => {}
         }
         match value {
-            Some(value) if !(has_table && is_coded(self.target)) => self.set(&value, row, schema, context),
+            Some(value) if !(has_table && is_coded(self.target)) => self.set(value, row, schema, context),
             _ => Ok(()),
         }
     }

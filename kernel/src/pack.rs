@@ -7,6 +7,7 @@ use crate::spec;
 use crate::syntax::{Slots, Syntax, cef, csv, json, kv, leef, template, xml};
 use crate::time::Context;
 use hashbrown::HashMap;
+use std::sync::OnceLock;
 
 /// A pack may not ask for more slots of one line than this.
 const MOST_SLOTS: usize = 256;
@@ -36,8 +37,24 @@ pub struct Line {
 pub struct Library {
     pub schema: Schema,
     pub pack_names: Vec<String>,
-    pub lines: Vec<Line>,
     pub recogniser: Recogniser,
+    sources: Vec<Source>,
+    /// Compiled when first needed: a member has a handful of products, not all.
+    lines: Vec<OnceLock<Option<Line>>>,
+}
+
+/// A line as its pack says it.
+struct Source {
+    pack: usize,
+    sensor: String,
+    line: spec::Line,
+}
+
+/// Slots that no syntax fills. Any other name that begins with `@`, such as JSON's `@timestamp`, is a name as others are.
+const PSEUDO: [&str; 5] = ["@prefix", "@program", "@msgid", "@message", "@columns"];
+
+fn is_pseudo(name: &str) -> bool {
+    PSEUDO.contains(&name)
 }
 
 /// Slot numbers by name, given out as they are asked for.
@@ -67,16 +84,28 @@ fn byte(c: char) -> Result<u8, String> {
 }
 
 impl Library {
-    /// Compile a library from the loader's JSON. Errors name pack and line.
-    pub fn compile(text: &str) -> Result<Self, String> {
-        let spec: spec::Library = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    /// Compile all of a library. Errors name pack and line.
+    pub fn compile(spec: spec::Library) -> Result<Self, String> {
+        let library = Self::lazily(spec)?;
+        for (number, (source, line)) in library.sources.iter().zip(&library.lines).enumerate() {
+            let compiled = compile_line(number, source, &library.schema).map_err(|error| {
+                let pack = library.pack_names.get(source.pack).map_or("", String::as_str);
+                format!("pack {pack:?}, line {:?}: {error}", source.line.name)
+            })?;
+            let _ = line.set(Some(compiled));
+        }
+        Ok(library)
+    }
+
+    /// As `compile`, for packs that were compiled before: their lines are compiled when they are first met.
+    pub fn lazily(spec: spec::Library) -> Result<Self, String> {
         let mut wanted = Vec::new();
-        let mut lines = Vec::new();
-        for (pack, source) in spec.packs.iter().enumerate() {
-            let direct = !source.fallback && source.lines.iter().all(|line| !line.begins.is_empty());
-            for line in &source.lines {
-                let compiled = compile_line(pack, source, line, &spec.schema)
-                    .map_err(|error| format!("pack {:?}, line {:?}: {error}", source.name, line.name))?;
+        let mut sources = Vec::new();
+        let mut pack_names = Vec::new();
+        for (pack, source) in spec.packs.into_iter().enumerate() {
+            let own = |line: &spec::Line| !line.begins.is_empty() || !line.programs.is_empty();
+            let direct = !source.fallback && source.lines.iter().all(own);
+            for line in source.lines {
                 wanted.push(Wanted {
                     direct,
                     fallback: source.fallback,
@@ -85,19 +114,23 @@ impl Library {
                     programs: boxed(&line.programs),
                     locate: line.locate.as_ref().map(|text| text.as_bytes().into()),
                 });
-                lines.push(compiled);
+                sources.push(Source { pack, sensor: source.sensor.clone(), line });
             }
+            pack_names.push(source.name);
         }
-        Ok(Self {
-            pack_names: spec.packs.into_iter().map(|pack| pack.name).collect(),
-            recogniser: Recogniser::new(wanted)?,
-            schema: spec.schema,
-            lines,
-        })
+        let lines = sources.iter().map(|_| OnceLock::new()).collect();
+        Ok(Self { pack_names, recogniser: Recogniser::new(wanted)?, schema: spec.schema, sources, lines })
+    }
+
+    /// A line by its number.
+    pub fn line(&self, number: usize) -> Option<&Line> {
+        let compiled = || compile_line(number, self.sources.get(number)?, &self.schema).ok();
+        self.lines.get(number)?.get_or_init(compiled).as_ref()
     }
 }
 
-fn compile_line(pack: usize, source: &spec::Pack, line: &spec::Line, schema: &Schema) -> Result<Line, String> {
+fn compile_line(number: usize, source: &Source, schema: &Schema) -> Result<Line, String> {
+    let line = &source.line;
     let mut names = Names::default();
     let is_csv = line.syntax == "csv";
     let mut columns = 0;
@@ -111,15 +144,15 @@ fn compile_line(pack: usize, source: &spec::Pack, line: &spec::Line, schema: &Sc
     let templates = compile_templates(line, &mut names)?;
     let mut kinds = Vec::new();
     for kind in &line.kinds {
-        let compiled = compile_kind(source, line, kind, schema, &mut names);
+        let compiled = compile_kind(source, kind, schema, &mut names);
         kinds.push(compiled.map_err(|error| format!("kind {:?}: {error}", kind.name))?);
     }
     if names.list.len() > MOST_SLOTS {
         return Err(format!("asks for {} values; {MOST_SLOTS} are the most", names.list.len()));
     }
-    let syntax = compile_syntax(line, &names, templates, columns)?;
+    let syntax = compile_syntax(number, line, &names, templates, columns)?;
     Ok(Line {
-        pack,
+        pack: source.pack,
         name: line.name.clone(),
         syntax,
         prefix_slot: names.numbers.get("@prefix").copied(),
@@ -138,21 +171,16 @@ fn compile_templates(line: &spec::Line, names: &mut Names) -> Result<Vec<templat
     line.templates.iter().map(compile).collect()
 }
 
-fn compile_kind(
-    source: &spec::Pack,
-    line: &spec::Line,
-    kind: &spec::Kind,
-    schema: &Schema,
-    names: &mut Names,
-) -> Result<Kind, String> {
+fn compile_kind(source: &Source, kind: &spec::Kind, schema: &Schema, names: &mut Names) -> Result<Kind, String> {
+    let line = &source.line;
     let columns = if kind.columns.is_empty() { &line.columns } else { &kind.columns };
     let is_csv = line.syntax == "csv";
     let is_template = line.syntax == "template";
     let mut slot = |name: &str| -> Result<usize, String> {
-        if is_csv && !name.starts_with('@') {
+        if is_csv && !is_pseudo(name) {
             return columns.iter().position(|column| column == name).ok_or_else(|| format!("there is no column {name:?}"));
         }
-        if is_template && !name.starts_with('@') && !names.numbers.contains_key(name) {
+        if is_template && !is_pseudo(name) && !names.numbers.contains_key(name) {
             return Err(format!("no template captures {name:?}"));
         }
         Ok(names.number(name))
@@ -176,12 +204,13 @@ fn compile_kind(
 }
 
 fn compile_syntax(
+    number: usize,
     line: &spec::Line,
     names: &Names,
     templates: Vec<template::Template>,
     columns: usize,
 ) -> Result<Syntax, String> {
-    let plain = || names.numbers.iter().filter(|(name, _)| !name.starts_with('@'));
+    let plain = || names.numbers.iter().filter(|(name, _)| !is_pseudo(name));
     let keys = || plain().map(|(name, &slot)| (name.as_bytes(), slot)).collect();
     match line.syntax.as_str() {
         "kv" => {
@@ -190,7 +219,7 @@ fn compile_syntax(
             let (pair, equals, quote) = (byte(options.pair)?, byte(options.equals)?, byte(options.quote)?);
             let signs =
                 kv::Signs { pair, equals, quote, escape, last_may_be_cut: options.last_may_be_cut, spaced: options.spaced };
-            Ok(Syntax::Kv(kv::KeyValue::new(keys(), signs)))
+            Ok(Syntax::Kv(kv::KeyValue::new(number, keys(), signs)))
         }
         "csv" => {
             let options = line.csv.as_ref().ok_or("has no csv options")?;

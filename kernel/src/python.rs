@@ -3,6 +3,7 @@
 use crate::decode::{Batch, Decoder, OUTCOMES};
 use crate::pack::Library;
 use crate::sieve::Sieve;
+use crate::spec;
 use crate::summary::Summary;
 use crate::text;
 use crate::time::Context;
@@ -21,7 +22,25 @@ struct PyPacks {
 impl PyPacks {
     #[new]
     fn new(text: &str) -> PyResult<Self> {
-        let library = Library::compile(text).map_err(PyValueError::new_err)?;
+        let library = spec::Library::from_json(text).and_then(Library::compile).map_err(PyValueError::new_err)?;
+        Ok(Self { library: Arc::new(library) })
+    }
+
+    /// The loader's JSON in a form that loads in a moment; checks it as `new` does.
+    #[staticmethod]
+    fn pack<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyBytes>> {
+        let packed = spec::Library::from_json(text).and_then(|spec| {
+            let packed = spec.pack()?;
+            Library::compile(spec)?;
+            Ok(packed)
+        });
+        Ok(PyBytes::new(py, &packed.map_err(PyValueError::new_err)?))
+    }
+
+    /// From `pack`'s bytes. Lines are compiled when they are first met.
+    #[staticmethod]
+    fn unpack(bytes: &[u8]) -> PyResult<Self> {
+        let library = spec::Library::unpack(bytes).and_then(Library::lazily).map_err(PyValueError::new_err)?;
         Ok(Self { library: Arc::new(library) })
     }
 
@@ -31,6 +50,13 @@ impl PyPacks {
         let library = &self.library;
         let batch = py.detach(|| Decoder::new(library, context).decode(buffer));
         PyBatch { batch }
+    }
+
+    /// The names of all packs that would take a line, in the order in which they are asked.
+    #[pyo3(signature = (line, *, received_ms))]
+    fn claims(&self, line: &[u8], received_ms: i64) -> Vec<String> {
+        let packs = Decoder::new(&self.library, Context { reference: received_ms, offset: 0 }).claims(line);
+        packs.into_iter().filter_map(|pack| self.library.pack_names.get(pack).cloned()).collect()
     }
 
     #[pyo3(signature = (line, *, received_ms, utc_offset_s = 0))]

@@ -1,22 +1,29 @@
 //! Which pack's line a text is.
 //!
-//! Packs all of whose lines begin with a text of their own come first: their lines are found by the bytes at which a message may
-//! begin. For all others, and where that leaves many, all literals are searched for in one pass. The few candidates are checked.
+//! Packs all of whose lines begin with a text of their own, or come from programs of their own, are tried first: their lines are
+//! found by what stands where a message may begin, or by the program's name. Where many lines begin alike, and for all other packs,
+//! literals are searched for in one pass. The few candidates are checked. Searches are made when they are first needed: a member has
+//! a handful of products, not all.
 
 use crate::header::Header;
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::automaton::Automaton;
+use aho_corasick::dfa::DFA;
+use aho_corasick::nfa::contiguous::NFA;
+use aho_corasick::{Anchored, MatchKind, StartKind};
 use hashbrown::HashMap;
 use memchr::memmem::Finder;
+use std::sync::OnceLock;
 
 /// How far into a line the distinguishing literals are looked for.
 const SEEN: usize = 2_048;
-/// More lines than this are sooner found by searching.
-const MOST_DIRECT: usize = 6;
+const LONGEST_PROGRAM: usize = 64;
+/// More lines than this that begin alike are sooner found by searching.
+const MOST_ALIKE: usize = 6;
 /// How far behind the message's beginning a `locate` text may stand.
 const LOCATED: usize = 160;
 
 pub struct Wanted {
-    /// All lines of the pack have `begins`.
+    /// All lines of the pack have `begins` or `programs`.
     pub direct: bool,
     /// Comes after all others.
     pub fallback: bool,
@@ -26,12 +33,27 @@ pub struct Wanted {
     pub locate: Option<Box<[u8]>>,
 }
 
+impl Wanted {
+    /// The literals of which one must be seen: the group whose shortest member is longest, so that chance hits are few.
+    fn key_literals(&self) -> &[Box<[u8]>] {
+        let begins = std::iter::once(&self.begins);
+        longest(self.contains.iter().chain(begins))
+    }
+}
+
+fn longest<'w>(groups: impl Iterator<Item = &'w Vec<Box<[u8]>>>) -> &'w [Box<[u8]>] {
+    let groups = groups.filter(|group| !group.is_empty());
+    groups.max_by_key(|group| group.iter().map(|literal| literal.len()).min()).map_or(&[], Vec::as_slice)
+}
+
 /// A line's demands with their searches prepared.
 struct Demands {
     begins: Vec<Box<[u8]>>,
     contains: Vec<Vec<Finder<'static>>>,
     programs: Vec<Box<[u8]>>,
     locate: Option<Finder<'static>>,
+    /// Of `contains`, what a search looks for.
+    key: Vec<Box<[u8]>>,
 }
 
 impl Demands {
@@ -40,6 +62,7 @@ impl Demands {
         Self {
             contains: wanted.contains.iter().map(|group| group.iter().map(|literal| finder(literal)).collect()).collect(),
             locate: wanted.locate.as_deref().map(finder),
+            key: longest(wanted.contains.iter()).to_vec(),
             begins: wanted.begins,
             programs: wanted.programs,
         }
@@ -52,78 +75,27 @@ pub struct Place {
     pub body: usize,
 }
 
-pub struct Recogniser {
-    search: AhoCorasick,
-    /// For each literal, the lines (in order) that may be meant when it is seen.
+/// One pass over a text for the literals of many lines.
+struct Search {
+    automaton: Option<DFA>,
+    /// For each literal, the lines that may be meant when it is seen.
     keyed: Vec<Vec<usize>>,
-    wanted: Vec<Demands>,
-    /// The lines of direct packs by the first bytes of what they begin with.
-    beginning: Beginnings,
-    /// For each line, its place in the order of preference.
-    order: Vec<usize>,
+    /// Lines that no literal tells.
+    always: Vec<usize>,
 }
 
-/// The literals of which one must be seen: the group whose shortest member is longest, so that chance hits are few.
-fn key_literals(wanted: &Wanted) -> &[Box<[u8]>] {
-    let begins = std::iter::once(&wanted.begins);
-    let groups = wanted.contains.iter().chain(begins).filter(|group| !group.is_empty());
-    groups.max_by_key(|group| group.iter().map(|literal| literal.len()).min()).map_or(&[], Vec::as_slice)
-}
-
-/// Bytes of a beginning by which it is looked up; shorter ones are looked up by what they have.
-const LOOKED_UP: usize = 4;
-
-/// Lines by the first bytes of the texts with which they begin.
-#[derive(Default)]
-struct Beginnings {
-    /// One table for each length of key, from 1 to `LOOKED_UP`.
-    tables: [HashMap<[u8; LOOKED_UP], Vec<usize>>; LOOKED_UP],
-}
-
-impl Beginnings {
-    fn new(wanted: &[Wanted]) -> Self {
-        let mut tables = Self::default();
-        for (line, wanted) in wanted.iter().enumerate().filter(|(_, wanted)| wanted.direct) {
-            for literal in wanted.begins.iter().filter(|literal| !literal.is_empty()) {
-                let length = literal.len().min(LOOKED_UP);
-                if let (Some(key), Some(table)) = (key(literal, length), tables.tables.get_mut(length - 1)) {
-                    let lines = table.entry(key).or_default();
-                    if !lines.contains(&line) {
-                        lines.push(line);
-                    }
-                }
-            }
-        }
-        tables
-    }
-
-    /// The lines that may begin as `text` does.
-    fn of<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = usize> + 't {
-        let tables = self.tables.iter().enumerate().filter(|(_, table)| !table.is_empty());
-        tables.filter_map(|(shorter, table)| table.get(&key(text, shorter + 1)?)).flatten().copied()
-    }
-}
-
-fn key(text: &[u8], length: usize) -> Option<[u8; LOOKED_UP]> {
-    let mut key = [0; LOOKED_UP];
-    key.get_mut(..length)?.copy_from_slice(text.get(..length)?);
-    Some(key)
-}
-
-impl Recogniser {
-    /// `wanted` in order of preference. Errors name the first line that nothing distinguishes.
-    pub fn new(wanted: Vec<Wanted>) -> Result<Self, String> {
-        let mut literals: Vec<Box<[u8]>> = Vec::new();
-        let mut numbers: HashMap<Box<[u8]>, usize> = HashMap::new();
-        let mut keyed: Vec<Vec<usize>> = Vec::new();
-        for (line, wanted) in wanted.iter().enumerate() {
-            let keys = key_literals(wanted);
-            if keys.is_empty() || keys.iter().any(|literal| literal.is_empty()) {
-                return Err(format!("line {line} has no literal to recognise it by"));
+impl Search {
+    fn new<'w>(lines: impl Iterator<Item = (usize, &'w [Box<[u8]>])>) -> Self {
+        let mut literals: Vec<&[u8]> = Vec::new();
+        let mut numbers: HashMap<&[u8], usize> = HashMap::new();
+        let (mut keyed, mut always): (Vec<Vec<usize>>, _) = (Vec::new(), Vec::new());
+        for (line, keys) in lines {
+            if keys.is_empty() {
+                always.push(line);
             }
             for literal in keys {
-                let number = *numbers.entry(literal.clone()).or_insert_with(|| {
-                    literals.push(literal.clone());
+                let number = *numbers.entry(literal).or_insert_with(|| {
+                    literals.push(literal);
                     keyed.push(Vec::new());
                     literals.len() - 1
                 });
@@ -132,58 +104,115 @@ impl Recogniser {
                 }
             }
         }
-        let search = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::DFA))
-            .match_kind(MatchKind::Standard)
-            .build(&literals)
-            .map_err(|error| error.to_string())?;
-        let beginning = Beginnings::new(&wanted);
-        let rank = |line: &usize| {
-            let wanted = wanted.get(*line);
-            (wanted.is_some_and(|wanted| wanted.fallback), wanted.is_some_and(|wanted| !wanted.direct), *line)
-        };
-        let mut ranked: Vec<usize> = (0..wanted.len()).collect();
-        ranked.sort_by_key(rank);
-        let mut order = vec![0; wanted.len()];
-        for (place, line) in ranked.into_iter().enumerate() {
-            if let Some(slot) = order.get_mut(line) {
-                *slot = place;
-            }
-        }
-        Ok(Self { search, keyed, wanted: wanted.into_iter().map(Demands::of).collect(), beginning, order })
+        let builder = || DFA::builder().start_kind(StartKind::Unanchored).match_kind(MatchKind::Standard).build(&literals);
+        // It fails only for more states than fit in 31 bits, which the bound on packs' sizes excludes; then nothing is found.
+        Self { automaton: builder().ok(), keyed, always }
     }
 
-    /// The few lines of direct packs that may begin here, in order of preference; none when they are not few.
+    fn run(&self, text: &[u8], found: &mut Vec<usize>) {
+        found.extend(&self.always);
+        let Some(automaton) = &self.automaton else { return };
+        let Ok(mut state) = automaton.start_state(Anchored::No) else { return };
+        for &byte in text.get(..SEEN).unwrap_or(text) {
+            state = automaton.next_state(Anchored::No, state, byte);
+            if automaton.is_special(state) && automaton.is_match(state) {
+                for hit in 0..automaton.match_len(state) {
+                    let pattern = automaton.match_pattern(state, hit).as_usize();
+                    found.extend(self.keyed.get(pattern).into_iter().flatten());
+                }
+            }
+        }
+    }
+}
+
+/// Lines that begin with the same text.
+struct Alike {
+    lines: Vec<usize>,
+    /// Tells them apart, where they are many.
+    search: OnceLock<Search>,
+}
+
+pub struct Recogniser {
+    wanted: Vec<Demands>,
+    /// Finds which of the direct packs' beginnings stand at a place.
+    beginnings: NFA,
+    /// For each beginning, the lines that have it.
+    alike: Vec<Alike>,
+    /// The lines of direct packs that have no `begins`, by their programs' names in small letters.
+    programs: HashMap<Box<[u8]>, Vec<usize>>,
+    /// Lines that are only found by searching, and their literals.
+    searched: Vec<(usize, Vec<Box<[u8]>>)>,
+    search: OnceLock<Search>,
+    /// For each line, its place in the order of preference.
+    order: Vec<usize>,
+}
+
+impl Recogniser {
+    /// `wanted` in order of preference. Errors name the first line that nothing distinguishes.
+    pub fn new(wanted: Vec<Wanted>) -> Result<Self, String> {
+        let (beginnings, alike, searched) = sorted(&wanted)?;
+        let order = preference(&wanted);
+        let programs = by_program(&wanted);
+        let wanted = wanted.into_iter().map(Demands::of).collect();
+        Ok(Self { wanted, beginnings, alike, programs, searched, search: OnceLock::new(), order })
+    }
+
+    /// The lines of direct packs that may begin here, in order of preference.
     pub fn direct(&self, text: &[u8], header: &Header, found: &mut Vec<usize>) {
         found.clear();
         for &start in &header.starts {
-            for line in self.beginning.of(text.get(start..).unwrap_or_default()) {
-                if !found.contains(&line) {
-                    found.push(line);
-                }
-            }
-            if found.len() > MOST_DIRECT {
-                found.clear();
-                return;
+            self.begun(text.get(start..).unwrap_or_default(), found);
+        }
+        if !header.program.is_empty() && header.program.len() <= LONGEST_PROGRAM {
+            let mut name = [0; LONGEST_PROGRAM];
+            if let Some(name) = name.get_mut(..header.program.len()) {
+                name.copy_from_slice(header.program);
+                name.make_ascii_lowercase();
+                found.extend(self.programs.get(&*name).into_iter().flatten());
             }
         }
         found.sort_unstable();
+        found.dedup();
     }
 
-    /// All candidate lines in order of preference.
-    pub fn candidates(&self, text: &[u8], found: &mut Vec<usize>) {
-        found.clear();
-        let seen = text.get(..SEEN).unwrap_or(text);
-        for hit in self.search.find_overlapping_iter(seen) {
-            if let Some(lines) = self.keyed.get(hit.pattern().as_usize()) {
-                for line in lines {
-                    if !found.contains(line) {
-                        found.push(*line);
+    /// The direct packs' lines that begin as `text` does.
+    fn begun(&self, text: &[u8], found: &mut Vec<usize>) {
+        let Ok(mut state) = self.beginnings.start_state(Anchored::Yes) else { return };
+        for &byte in text {
+            state = self.beginnings.next_state(Anchored::Yes, state, byte);
+            if !self.beginnings.is_special(state) {
+                continue;
+            }
+            if self.beginnings.is_dead(state) {
+                return;
+            }
+            if self.beginnings.is_match(state) {
+                for hit in 0..self.beginnings.match_len(state) {
+                    let pattern = self.beginnings.match_pattern(state, hit).as_usize();
+                    if let Some(alike) = self.alike.get(pattern) {
+                        self.told_apart(alike, text, found);
                     }
                 }
             }
         }
+    }
+
+    fn told_apart(&self, alike: &Alike, text: &[u8], found: &mut Vec<usize>) {
+        if alike.lines.len() <= MOST_ALIKE {
+            found.extend(&alike.lines);
+            return;
+        }
+        let keys = |&line: &usize| Some((line, self.wanted.get(line)?.key.as_slice()));
+        alike.search.get_or_init(|| Search::new(alike.lines.iter().filter_map(keys))).run(text, found);
+    }
+
+    /// Lines that only a search finds, in order of preference.
+    pub fn candidates(&self, text: &[u8], found: &mut Vec<usize>) {
+        found.clear();
+        let lines = || self.searched.iter().map(|(line, keys)| (*line, keys.as_slice()));
+        self.search.get_or_init(|| Search::new(lines())).run(text, found);
         found.sort_unstable_by_key(|&line| self.order.get(line));
+        found.dedup();
     }
 
     /// Where the body of line kind `line` begins in `text`, if `text` is one.
@@ -221,6 +250,69 @@ impl Recogniser {
         }
         false
     }
+}
+
+/// Which lines' beginnings are looked up, and which lines are searched for.
+type Sorted = (NFA, Vec<Alike>, Vec<(usize, Vec<Box<[u8]>>)>);
+
+fn sorted(wanted: &[Wanted]) -> Result<Sorted, String> {
+    let mut beginnings: Vec<&[u8]> = Vec::new();
+    let mut numbers: HashMap<&[u8], usize> = HashMap::new();
+    let mut alike: Vec<Alike> = Vec::new();
+    let mut searched = Vec::new();
+    for (line, wanted) in wanted.iter().enumerate() {
+        let keys = wanted.key_literals();
+        if keys.is_empty() || keys.iter().chain(&wanted.begins).any(|literal| literal.is_empty()) {
+            return Err(format!("line {line} has no literal to recognise it by"));
+        }
+        // Where a line has no header, its program is not known, and only a search finds it.
+        if !wanted.direct || wanted.begins.is_empty() {
+            searched.push((line, keys.to_vec()));
+            continue;
+        }
+        for literal in &wanted.begins {
+            let number = *numbers.entry(literal).or_insert_with(|| {
+                beginnings.push(literal);
+                alike.push(Alike { lines: Vec::new(), search: OnceLock::new() });
+                alike.len() - 1
+            });
+            if let Some(group) = alike.get_mut(number) {
+                group.lines.push(line);
+            }
+        }
+    }
+    let beginnings = NFA::builder().match_kind(MatchKind::Standard).build(&beginnings).map_err(|error| error.to_string())?;
+    Ok((beginnings, alike, searched))
+}
+
+/// For each line its place: direct packs' first, fallback packs' last, else as they come.
+fn preference(wanted: &[Wanted]) -> Vec<usize> {
+    let rank = |line: &usize| {
+        let wanted = wanted.get(*line);
+        (wanted.is_some_and(|wanted| wanted.fallback), wanted.is_some_and(|wanted| !wanted.direct), *line)
+    };
+    let mut ranked: Vec<usize> = (0..wanted.len()).collect();
+    ranked.sort_by_key(rank);
+    let mut order = vec![0; wanted.len()];
+    for (place, line) in ranked.into_iter().enumerate() {
+        if let Some(slot) = order.get_mut(line) {
+            *slot = place;
+        }
+    }
+    order
+}
+
+fn by_program(wanted: &[Wanted]) -> HashMap<Box<[u8]>, Vec<usize>> {
+    let mut programs: HashMap<Box<[u8]>, Vec<usize>> = HashMap::new();
+    for (line, wanted) in wanted.iter().enumerate().filter(|(_, wanted)| wanted.direct && wanted.begins.is_empty()) {
+        for name in &wanted.programs {
+            let lines = programs.entry(name.to_ascii_lowercase().into()).or_default();
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+    }
+    programs
 }
 
 /// Whether a quotation mark before `at` is still open there: what stands in it is some other product's value.

@@ -1,16 +1,31 @@
-//! What the Python loader hands over: packs, already checked and normalised, as JSON.
+//! What the Python loader hands over: packs, already checked and normalised, as JSON; and the same packed, which loads in a moment.
 
 use crate::event::{Schema, Target};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 pub struct Library {
     pub schema: Schema,
     pub packs: Vec<Pack>,
 }
 
-#[derive(Deserialize)]
+impl Library {
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+
+    /// From `pack`'s bytes, of this very version of the kernel.
+    pub fn unpack(bytes: &[u8]) -> Result<Self, String> {
+        postcard::from_bytes(bytes).map_err(|error| error.to_string())
+    }
+
+    pub fn pack(&self) -> Result<Vec<u8>, String> {
+        postcard::to_allocvec(self).map_err(|error| error.to_string())
+    }
+}
+
+#[derive(Deserialize, Serialize)]
 pub struct Pack {
     pub name: String,
     pub sensor: String,
@@ -20,7 +35,7 @@ pub struct Pack {
     pub lines: Vec<Line>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 pub struct Line {
     pub name: String,
     pub syntax: String,
@@ -47,7 +62,7 @@ pub struct Line {
     pub kinds: Vec<Kind>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 pub struct KeyValue {
     pub pair: char,
     pub equals: char,
@@ -60,7 +75,7 @@ pub struct KeyValue {
     pub spaced: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 pub struct Csv {
     pub separator: char,
     pub quote: char,
@@ -72,7 +87,7 @@ pub struct Csv {
     pub collapse: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 pub struct Kind {
     pub name: String,
     #[serde(default)]
@@ -89,7 +104,7 @@ pub struct Kind {
     pub fields: Vec<Field>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 pub struct Condition {
     pub slot: String,
     pub test: Test,
@@ -97,13 +112,16 @@ pub struct Condition {
     pub values: Vec<String>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Test {
     Equals,
     Not,
     Prefix,
     Contains,
+    Lacks,
+    /// A value of that kind: `address` or `number`.
+    Is,
     AtLeast,
     Below,
     Present,
@@ -111,14 +129,14 @@ pub enum Test {
 }
 
 /// Which half of `192.0.2.1:80` is meant.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
     Address,
     Port,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 pub struct Field {
     pub target: Target,
     /// Alternatives, first filled one wins; each is slots whose values are joined by a space.

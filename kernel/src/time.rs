@@ -58,7 +58,7 @@ fn year_of(ms: i64) -> i64 {
 }
 
 /// Which number of `11/20/2026` is the month. A log that does not say it by its product cannot be read.
-#[derive(Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
     Day,

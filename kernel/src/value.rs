@@ -196,7 +196,7 @@ pub fn find_cves(text: &[u8], limit: usize, found: &mut Vec<String>) {
 }
 
 fn cve_number(rest: &[u8]) -> Option<String> {
-    let separator = |byte: &u8| matches!(byte, b'-' | b'_' | b' ' | b':');
+    let separator = |byte: &u8| matches!(byte, b'-' | b'_' | b' ' | b':' | b',');
     let year = rest.get(1..5).filter(|_| rest.first().is_some_and(separator))?;
     let year = parse_u64(year).filter(|year| (1999..2100).contains(year))?;
     let serial = rest.get(6..).filter(|_| rest.get(5).is_some_and(separator))?;

@@ -4,8 +4,19 @@ class Packs:
     """Compiled packs. `text` is the loader's JSON; raises ValueError naming pack and line."""
 
     def __init__(self, text: str) -> None: ...
+    @staticmethod
+    def pack(text: str) -> bytes:
+        """The same in a form of this very kernel that `unpack` loads in a moment; raises ValueError."""
+
+    @staticmethod
+    def unpack(packed: bytes) -> Packs:
+        """From `pack`'s bytes; raises ValueError for any other's."""
+
     def decode(self, buffer: bytes, *, received_ms: int, utc_offset_s: int = 0) -> Batch:
         """Decode the lines of a buffer; total on arbitrary bytes, memory bounded by the buffer."""
+
+    def claims(self, line: bytes, *, received_ms: int) -> list[str]:
+        """The names of all packs that would take a line, in the order in which they are asked; the first one does."""
 
     def explain(self, line: bytes, *, received_ms: int, utc_offset_s: int = 0) -> str:
         """One line's way through header, packs and mapping, as JSON."""

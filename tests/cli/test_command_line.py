@@ -150,7 +150,7 @@ def test_a_reader_that_has_gone_ends_it_quietly() -> None:
 
 
 def test_a_defect_keeps_its_traceback() -> None:
-    told = run("formats", "list", before="import cyberalarm.formats.loader as l\nl.bundled = lambda: 1 / 0")
+    told = run("formats", "list", before="import cyberalarm.cli.formats as f\nf.bundled = lambda: 1 / 0")
     assert told.code == 1
     assert "Traceback (most recent call last)" in told.stderr
     assert "ZeroDivisionError" in told.stderr

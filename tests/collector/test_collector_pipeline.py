@@ -19,7 +19,7 @@ from cyberalarm.collector.spool import Spool
 from cyberalarm.core.outcome import Outcome
 from cyberalarm.envelope import payload, sealing
 from cyberalarm.envelope.keys import AnalysisKey, SigningKey, Suite
-from cyberalarm.formats.loader import bundled
+from cyberalarm.formats.library import bundled
 from tests.collector.members import STRANGE, blocked, let_in
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cyberalarm.formats import loader
+from cyberalarm.formats import library
 from tests.kernel.decoding import EXAMPLES
 from tests.kernel.test_kernel_sieve import traffic
 
@@ -118,7 +118,7 @@ def test_a_file_that_is_not_there_is_said_without_a_traceback(tmp_path: Path) ->
 
 
 def test_list_names_every_pack() -> None:
-    names = {pack.name for pack in loader.bundled().packs}
+    names = {pack.name for pack in library.bundled().packs}
     assert {row["name"] for row in json.loads(run("list", "--output", "json").stdout)} == names
     assert {row["name"] for row in rows(run("list", "--output", "jsonl"))} == names
     told = run("list").stdout.decode()

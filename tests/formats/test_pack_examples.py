@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cyberalarm.core.outcome import Outcome
-from cyberalarm.formats import loader
+from cyberalarm.formats import library
 from cyberalarm.formats.lint import REFERENCE_MS, lint
 from tests.kernel.decoding import fate
 
 if TYPE_CHECKING:
     from cyberalarm.formats.pack import Example, Pack
 
-PACKS = loader.bundled().packs
+PACKS = library.bundled().packs
 EVERY = [(pack, example) for pack in PACKS for example in pack.example]
 # RFC 5737, RFC 3849 and RFC 2544, and what is nobody's on the Internet. 8.8.8.8 and 9.9.9.9 are planted: never to be read.
 SAMPLES = [
@@ -70,7 +70,7 @@ class Wrong:
 
 
 def _broken(example: Example, **change: object) -> Pack:
-    pack = loader.bundled().pack("oisf-suricata")
+    pack = library.bundled().pack("oisf-suricata")
     return pack.model_copy(update={"example": [example.model_copy(update=change)]})
 
 
@@ -85,19 +85,19 @@ def _broken(example: Example, **change: object) -> Pack:
     ids=lambda wrong: wrong.says,
 )
 def test_the_linter_says_what_is_wrong_with_an_example(wrong: Wrong) -> None:
-    example = loader.bundled().pack("oisf-suricata").example[0]
+    example = library.bundled().pack("oisf-suricata").example[0]
     issues = lint((_broken(example, **wrong.change),))
     assert any(wrong.says in str(issue) and "example 1" in str(issue) for issue in issues), issues
 
 
 def test_the_linter_sees_that_another_pack_takes_a_line() -> None:
-    theirs = loader.bundled().pack("linux-netfilter").example[0]
+    theirs = library.bundled().pack("linux-netfilter").example[0]
     issues = lint((_broken(theirs),))
     assert "oisf-suricata: example 1: is taken by linux-netfilter" in map(str, issues)
 
 
 def test_the_linter_sees_unused_tables_and_missing_examples() -> None:
-    pack = loader.bundled().pack("oisf-suricata")
+    pack = library.bundled().pack("oisf-suricata")
     noise = [e for e in pack.example if e.outcome is Outcome.NOISE]
     changed = pack.model_copy(update={"maps": {**pack.maps, "spare": {"a": "b"}}, "example": noise})
     told = [str(issue) for issue in lint((changed,))]

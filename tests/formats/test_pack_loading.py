@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cyberalarm.formats import loader
+from cyberalarm.formats import library, loader
 from cyberalarm.formats.loader import PackError, read_pack
 from tests.kernel.decoding import NOON
 
@@ -126,14 +126,14 @@ def test_an_unreadable_file_is_named(tmp_path: Path, raw: bytes | None) -> None:
 
 
 def test_two_packs_of_one_name_are_refused() -> None:
-    pack = loader.bundled().packs[0]
+    pack = library.bundled().packs[0]
     with pytest.raises(PackError, match=f"two packs of the name '{pack.name}'"):
         loader.build((pack, pack))
 
 
 def test_asking_for_a_pack_that_is_not_there_names_those_that_are() -> None:
     with pytest.raises(PackError) as caught:
-        loader.bundled().pack("nobody-nothing")
+        library.bundled().pack("nobody-nothing")
     assert "fortinet-fortigate" in caught.value.next_step
 
 

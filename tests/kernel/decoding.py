@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cyberalarm.formats.loader import bundled
+from cyberalarm.formats.library import bundled
 
 if TYPE_CHECKING:
     from cyberalarm._kernel import Batch

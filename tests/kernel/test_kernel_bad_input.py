@@ -147,7 +147,7 @@ def test_headers_without_end() -> None:
 
 _MEASURE = f"""
 import re, sys
-from cyberalarm.formats.loader import bundled
+from cyberalarm.formats.library import bundled
 kernel = bundled().kernel
 examples = {EXAMPLES!r}
 piece = ("\\n".join(examples) + "\\n").encode()

@@ -14,7 +14,7 @@ from cyberalarm.central.events.arrow import arrow_schema
 from cyberalarm.core import addresses
 from cyberalarm.core.ports import PROTOCOLS
 from cyberalarm.core.schema import FieldType, event_schema
-from cyberalarm.formats.loader import bundled
+from cyberalarm.formats.library import bundled
 from tests.kernel.decoding import EXAMPLES, batch_of, told
 from tests.kernel.test_kernel_sieve import OWN, STRANGER, alert, sieve, traffic
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyberalarm.core.outcome import OUTCOMES
-from cyberalarm.formats.loader import bundled
+from cyberalarm.formats.library import bundled
 from tests.kernel.decoding import EXAMPLES, NOON, batch_of, told
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ pytest.importorskip("cyberalarm._kernel", reason="the kernel is not built")
 
 from cyberalarm.collector import sieve
 from cyberalarm.collector.config import CollectorConfig, Networks
-from cyberalarm.formats.loader import bundled
+from cyberalarm.formats.library import bundled
 
 if TYPE_CHECKING:
     from cyberalarm.lab.generate import Plan, PlayLine

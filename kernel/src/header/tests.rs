@@ -124,6 +124,23 @@ fn relays_put_addresses_lengths_and_facilities_in_front() {
 }
 
 #[test]
+fn relays_rewrite_only_the_beginning() {
+    let time = Some(AT);
+    let line = "<189>Nov 18 09:20:48 198.51.100.2 585917: host: Nov 18 09:15:00.000: %SEC-6-IPACCESSLOGP: x";
+    check(line, "198.51.100.2", "host", time, "%SEC-6-IPACCESSLOGP: x");
+    check("<189>Nov 18 09:15:00 198.51.100.2 585917: %SEC-6-X: x", "198.51.100.2", "", time, "%SEC-6-X: x");
+    check("<190>42: host: *Nov 18 09:15:00.000: %SEC-6-X: x", "", "host", time, "%SEC-6-X: x");
+    check("<166>asa-hq : %ASA-6-302013: x", "asa-hq", "", None, "%ASA-6-302013: x");
+    let line = "<14>Nov 18 09:15:00 srx RT_FLOW - RT_FLOW_SESSION_DENY [junos@2636.1.1.1.2.1 a=\"b\"] m";
+    check(line, "srx", "RT_FLOW", time, "[junos@2636.1.1.1.2.1 a=\"b\"] m");
+    check(line, "srx", "RT_FLOW", time, "m");
+    assert_eq!(parse(line.as_bytes(), &CONTEXT).msgid, b"RT_FLOW_SESSION_DENY");
+    let written = "<38>Nov 18 09:15:00 gw sshd[1]: Nov 18 09:15:00: %ASA-4-106023";
+    let begins = parse(written.as_bytes(), &CONTEXT).starts;
+    assert!(begins.iter().all(|&start| start < written.find('%').unwrap_or(0)), "a program's own text is no device's");
+}
+
+#[test]
 fn a_zone_that_is_not_known_gives_no_time() {
     check("<166>Nov 18 2026 10:15:00 CET: %ASA-6-1: x", "", "", Some(AT), "%ASA-6-1: x");
     check("<166>Nov 18 2026 09:15:00 CST: %ASA-6-1: x", "", "", None, "%ASA-6-1: x");

@@ -1,7 +1,9 @@
 //! `key=value key="quoted value" FLAG …`, the way of most firewalls.
 
+use super::habit::Habit;
+use super::scan::{self, Repeated};
 use super::{Keys, Slots, Split};
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 use std::borrow::Cow;
 
 /// The characters that a vendor's pairs are made of.
@@ -19,83 +21,123 @@ pub struct Signs {
 }
 
 pub struct KeyValue {
+    /// Which habit is this kind of line's.
+    number: usize,
     keys: Keys,
     signs: Signs,
-    /// For each byte, whether it ends a plain value, and whether it ends a key: looked up for most bytes of a line.
-    ends: [Ends; 256],
+    /// What ends a key (at most four signs), a plain value (three), and a quoted one; where fewer do, one stands again.
+    key_ends: [Repeated; 4],
+    value_ends: [Repeated; 3],
+    quoted_ends: [Repeated; 2],
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ends {
-    Nothing,
-    Key,
-    KeyAndValue,
+/// A value as it stands, and what follows it.
+struct Value<'a> {
+    text: &'a [u8],
+    /// Escapes are in it.
+    escaped: bool,
+    rest: &'a [u8],
 }
 
 impl KeyValue {
-    pub fn new(keys: Keys, signs: Signs) -> Self {
-        let mut ends = [Ends::Nothing; 256];
-        ends[usize::from(signs.equals)] = Ends::Key;
-        ends[usize::from(signs.pair)] = Ends::KeyAndValue;
-        if !signs.spaced || signs.pair == b' ' {
-            ends[usize::from(b' ')] = Ends::KeyAndValue;
-            ends[usize::from(b'\t')] = Ends::KeyAndValue;
+    pub fn new(number: usize, keys: Keys, signs: Signs) -> Self {
+        let blanks = !signs.spaced || signs.pair == b' ';
+        let (space, tab) = if blanks { (b' ', b'\t') } else { (signs.pair, signs.pair) };
+        let escape = if signs.escape == 0 { signs.quote } else { signs.escape };
+        Self {
+            number,
+            keys,
+            key_ends: [signs.equals, space, tab, signs.pair].map(Repeated::new),
+            value_ends: [space, tab, signs.pair].map(Repeated::new),
+            quoted_ends: [signs.quote, escape].map(Repeated::new),
+            signs,
         }
-        Self { keys, signs, ends }
-    }
-
-    fn ends(&self, byte: u8) -> Ends {
-        self.ends[usize::from(byte)]
     }
 
     pub fn split<'a>(&self, body: &'a [u8], slots: &mut Slots<'a>) -> Split {
-        let mut at = 0;
+        let mut habits = std::mem::take(&mut slots.habits);
+        if habits.len() <= self.number {
+            habits.resize_with(self.number + 1, Habit::default);
+        }
+        let found = habits.get_mut(self.number).map_or(Split::No, |habit| self.pairs(body, slots, habit));
+        slots.habits = habits;
+        found
+    }
+
+    fn pairs<'a>(&self, body: &'a [u8], slots: &mut Slots<'a>, habit: &mut Habit) -> Split {
+        let mut rest = body;
+        let doubted = self.signs.last_may_be_cut && body.last() != Some(&self.signs.quote);
+        habit.begin();
         loop {
-            while body.get(at).is_some_and(|byte| *byte == self.signs.pair || byte.is_ascii_whitespace()) {
-                at += 1;
+            while let Some((byte, after)) = rest.split_first()
+                && (*byte == self.signs.pair || byte.is_ascii_whitespace())
+            {
+                rest = after;
             }
-            let Some(rest) = body.get(at..).filter(|rest| !rest.is_empty()) else {
+            if rest.is_empty() {
                 return Split::Whole;
-            };
-            let end = rest.iter().position(|&byte| self.ends(byte) != Ends::Nothing).unwrap_or(rest.len());
-            let key = rest.get(..end).map(crate::value::trim).unwrap_or_default();
-            if rest.get(end) != Some(&self.signs.equals) {
-                // A bare word: a flag such as SYN, if somebody asks for it.
-                if let Some(slot) = self.keys.get(key) {
-                    slots.set(slot, key);
-                }
-                at += end.max(1);
-                continue;
             }
-            at += end + 1;
-            let Some((value, next)) = self.value(body, at) else {
+            let (slot, after) = match habit.guess(rest) {
+                Some(found) => found,
+                None => match self.key(rest, slots, habit) {
+                    Ok(found) => found,
+                    Err(after) => {
+                        rest = after;
+                        continue;
+                    }
+                },
+            };
+            let Some(value) = self.value(after) else {
                 return Split::Broken;
             };
-            if let Some(slot) = self.keys.get(key)
-                && !(self.signs.last_may_be_cut && next >= body.len() && body.last() != Some(&self.signs.quote))
+            rest = value.rest;
+            if let Some(slot) = slot
+                && !(doubted && rest.is_empty())
             {
-                slots.set(slot, value);
+                slots.set(slot, if value.escaped { Cow::Owned(self.unescape(value.text)) } else { Cow::Borrowed(value.text) });
             }
-            at = next;
         }
     }
 
-    /// The value at `at`, and where the next pair may begin. None when a quote is never closed.
-    fn value<'a>(&self, body: &'a [u8], at: usize) -> Option<(Cow<'a, [u8]>, usize)> {
-        let mut at = at;
+    /// The key at the start of `rest`: its slot, and what follows its equals sign; or what follows a bare word.
+    #[inline(never)]
+    fn key<'a>(&self, rest: &'a [u8], slots: &mut Slots<'a>, habit: &mut Habit) -> Result<(Option<usize>, &'a [u8]), &'a [u8]> {
+        let end = scan::find(self.key_ends, rest);
+        let (word, after) = rest.split_at_checked(end).unwrap_or((rest, b""));
+        let key = if self.signs.spaced { crate::value::trim(word) } else { word };
+        let slot = self.keys.get(key);
+        let Some(after) = after.strip_prefix(&[self.signs.equals]) else {
+            // A bare word: a flag such as SYN, if somebody asks for it.
+            if let Some(slot) = slot {
+                slots.set(slot, key);
+            }
+            return Err(rest.get(end.max(1)..).unwrap_or_default());
+        };
+        if end > 0 {
+            habit.learn(rest.get(..=end).unwrap_or_default(), slot);
+        }
+        Ok((slot, after))
+    }
+
+    /// The value at the start of `rest`. None when a quote is never closed.
+    #[inline(always)]
+    fn value<'a>(&self, mut rest: &'a [u8]) -> Option<Value<'a>> {
         if self.signs.spaced {
-            at += body.get(at..)?.iter().take_while(|&&byte| byte == b' ').count();
+            while let Some(after) = rest.strip_prefix(b" ") {
+                rest = after;
+            }
         }
-        let rest = body.get(at..).unwrap_or_default();
-        if rest.first() == Some(&self.signs.quote) {
-            return self.quoted(rest).map(|(value, used)| (value, at + used));
+        if let Some((first, inner)) = rest.split_first()
+            && *first == self.signs.quote
+        {
+            return self.quoted(inner);
         }
-        if self.signs.spaced && self.signs.pair == b' ' {
-            let end = self.next_key(rest);
-            return Some((Cow::Borrowed(&rest[..end]), at + end));
-        }
-        let end = rest.iter().position(|&byte| self.ends(byte) == Ends::KeyAndValue).unwrap_or(rest.len());
-        Some((Cow::Borrowed(&rest[..end]), at + end))
+        let end = match self.signs.spaced && self.signs.pair == b' ' {
+            true => self.next_key(rest),
+            false => scan::find(self.value_ends, rest),
+        };
+        let (text, rest) = rest.split_at_checked(end)?;
+        Some(Value { text, escaped: false, rest })
     }
 
     /// Where the blank before the next ` key=` stands, or the end. A word that holds an equals sign already begins nothing, so each
@@ -113,23 +155,16 @@ impl KeyValue {
         rest.len()
     }
 
-    fn quoted<'a>(&self, rest: &'a [u8]) -> Option<(Cow<'a, [u8]>, usize)> {
-        let mut at = 1;
+    #[inline(always)]
+    fn quoted<'a>(&self, inner: &'a [u8]) -> Option<Value<'a>> {
+        let mut end = scan::find(self.quoted_ends, inner);
         let mut escaped = false;
-        loop {
-            let found = at + memchr2(self.signs.quote, self.signs.escape.max(1), rest.get(at..)?)?;
-            if rest.get(found) == Some(&self.signs.quote) {
-                let inner = rest.get(1..found)?;
-                let value = if escaped { Cow::Owned(self.unescape(inner)) } else { Cow::Borrowed(inner) };
-                return Some((value, found + 1));
-            }
-            if self.signs.escape == 0 {
-                at = found + 1;
-                continue;
-            }
+        while *inner.get(end)? != self.signs.quote {
             escaped = true;
-            at = found + 2;
+            end += 2;
+            end += scan::find(self.quoted_ends, inner.get(end..)?);
         }
+        Some(Value { text: inner.get(..end)?, escaped, rest: inner.get(end + 1..)? })
     }
 
     /// An escape character before anything but a quote or itself is an ordinary character: `C:\temp`.

@@ -5,10 +5,12 @@
 
 pub mod cef;
 pub mod csv;
+mod habit;
 pub mod json;
 mod keys;
 pub mod kv;
 pub mod leef;
+mod scan;
 pub mod template;
 pub mod xml;
 
@@ -18,16 +20,18 @@ use std::borrow::Cow;
 /// Values found in one line, by slot number.
 pub struct Slots<'a> {
     values: Vec<Option<Cow<'a, [u8]>>>,
+    /// What each kind of key-value line has taught, by its number.
+    habits: Vec<habit::Habit>,
 }
 
 impl<'a> Slots<'a> {
     pub fn new() -> Self {
-        Self { values: Vec::new() }
+        Self { values: Vec::new(), habits: Vec::new() }
     }
 
     pub fn reset(&mut self, size: usize) {
         self.values.clear();
-        self.values.resize(size, None);
+        self.values.resize_with(size, || None);
     }
 
     /// Keep a value unless the slot has one already.

@@ -20,6 +20,7 @@ fn texts(slots: &Slots) -> Vec<Option<String>> {
 
 fn kv(names: &[&str]) -> Syntax {
     Syntax::Kv(kv::KeyValue::new(
+        0,
         keys(names),
         kv::Signs { pair: b' ', equals: b'=', quote: b'"', escape: b'\\', last_may_be_cut: false, spaced: false },
     ))
@@ -55,7 +56,7 @@ fn xml(paths: &[&str]) -> Syntax {
 
 fn spaced(pair: u8, equals: u8, names: &[&str]) -> Syntax {
     let signs = kv::Signs { pair, equals, quote: b'"', escape: b'\\', last_may_be_cut: false, spaced: true };
-    Syntax::Kv(kv::KeyValue::new(keys(names), signs))
+    Syntax::Kv(kv::KeyValue::new(0, keys(names), signs))
 }
 
 /// As web servers log: blanks between, quotes escaped by a backslash, the time in brackets.
@@ -133,6 +134,7 @@ fn key_value_flags_tabs_quotes_and_escapes() {
 #[test]
 fn key_value_may_doubt_what_touches_the_end() {
     let syntax = Syntax::Kv(kv::KeyValue::new(
+        0,
         keys(&["a", "b"]),
         kv::Signs { pair: b' ', equals: b'=', quote: b'"', escape: b'\\', last_may_be_cut: true, spaced: false },
     ));
@@ -144,6 +146,7 @@ fn key_value_may_doubt_what_touches_the_end() {
 #[test]
 fn other_signs_for_pairs_and_equals() {
     let syntax = Syntax::Kv(kv::KeyValue::new(
+        0,
         keys(&["a", "b"]),
         kv::Signs { pair: b';', equals: b':', quote: b'\'', escape: 0, last_may_be_cut: false, spaced: false },
     ));

@@ -12,8 +12,7 @@ import typer
 from rich.table import Table
 
 from cyberalarm.cli.printing import ExitCode, Output, print_document, print_error, print_rows, result_console
-from cyberalarm.formats import loader
-from cyberalarm.formats.lint import lint as lint_packs
+from cyberalarm.formats.library import bundled, compile_bundled
 
 if TYPE_CHECKING:
     from cyberalarm.formats.pack import Pack
@@ -93,7 +92,7 @@ class _Decoder:
         from cyberalarm.collector import sieve as sieves
 
         settings = configuration.load(config)
-        self._kernel = loader.bundled().kernel
+        self._kernel = bundled().kernel
         self._offset = settings.utc_offset_s if config else 0
         self._sieve = sieves.build(settings) if sieve else None
         self._rows = rows
@@ -137,7 +136,7 @@ def list_packs(output: OutputOption = Output.HUMAN) -> None:
     """List the packs: which products are understood, and how they can send."""
     rows = [
         {"name": p.name, "vendor": p.vendor, "product": p.product, "sensor": p.sensor, "transports": list(p.transports)}
-        for p in loader.bundled().packs
+        for p in bundled().packs
     ]
     print_rows(output, rows, _show_packs)
 
@@ -145,7 +144,7 @@ def list_packs(output: OutputOption = Output.HUMAN) -> None:
 def _show_packs() -> None:
     table = Table("Pack", "Vendor", "Product", "Sensor", "Can send by", box=None)
     table.columns[0].no_wrap = True
-    for pack in loader.bundled().packs:
+    for pack in bundled().packs:
         table.add_row(pack.name, pack.vendor, pack.product, pack.sensor, ", ".join(pack.transports))
     result_console().print(table)
 
@@ -156,7 +155,7 @@ def explain(
     output: OutputOption = Output.HUMAN,
 ) -> None:
     """Show one line's way: header, pack, split, fields."""
-    kernel = loader.bundled().kernel
+    kernel = bundled().kernel
     told = json.loads(kernel.explain(line.encode("utf-8", "surrogateescape"), received_ms=int(time.time() * 1000)))
 
     def show() -> None:
@@ -173,6 +172,13 @@ def explain(
     print_document(output, told, show)
 
 
+@app.command("compile")
+def compile_packs() -> None:
+    """Make the form of the packs that loads in a moment: for installers, where the service may not write beside its code."""
+    made = compile_bundled()
+    result_console().print(f"{made.name}: {made.stat().st_size:,} bytes")
+
+
 @app.command()
 def lint(
     files: Annotated[
@@ -182,6 +188,8 @@ def lint(
     output: OutputOption = Output.HUMAN,
 ) -> None:
     """Check packs: their shape, their examples, and that no pack takes another's lines. Exit code 1 when something is wrong."""
+    from cyberalarm.formats.lint import lint as lint_packs
+
     extra, unreadable = _read_packs(files or [])
     issues = lint_packs(extra)
 
@@ -189,7 +197,7 @@ def lint(
         console = result_console()
         for issue in issues:
             console.print(str(issue))
-        count = len(loader.bundled().packs) + len(extra)
+        count = len(bundled().packs) + len(extra)
         unread = f" {unreadable} could not be read." if unreadable else ""
         console.print(f"{count} packs checked, {len(issues)} issues.{unread}")
 
@@ -199,10 +207,30 @@ def lint(
 
 def _read_packs(files: list[Path]) -> tuple[tuple[Pack, ...], int]:
     """The packs of those files that can be read, and how many cannot; says on stderr what is wrong with each."""
+    from cyberalarm.formats.loader import PackError, read_pack
+
     packs = []
     for path in files:
         try:
-            packs.append(loader.read_pack(path))
-        except loader.PackError as error:
+            packs.append(read_pack(path))
+        except PackError as error:
             print_error(error)
     return tuple(packs), len(files) - len(packs)
+
+
+@app.command()
+def guide(
+    name: Annotated[str | None, typer.Argument(help="A pack, as `formats list` names it.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Write the pages of all products here instead.")] = None,
+) -> None:
+    """How to make a device send its logs here, what can go wrong, and which of its messages are understood, as Markdown."""
+    from cyberalarm.formats import guide as pages
+
+    library = bundled()
+    if folder is None:
+        result_console().print(pages.page(library.pack(name or "")), markup=False, highlight=False, soft_wrap=True)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for pack in library.packs:
+        (folder / f"{pack.name}.md").write_text(pages.page(pack), encoding="utf-8")
+    (folder / "README.md").write_text(pages.index(library.packs), encoding="utf-8")

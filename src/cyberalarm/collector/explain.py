@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cyberalarm.collector import sieve
 from cyberalarm.core.outcome import OUTCOMES, Outcome
-from cyberalarm.formats.loader import bundled
+from cyberalarm.formats.library import bundled
 
 if TYPE_CHECKING:
     from cyberalarm.collector.config import CollectorConfig

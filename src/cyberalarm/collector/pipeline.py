@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cyberalarm.collector.receive.chunk import Chunk
     from cyberalarm.collector.spool import Link, Spool
     from cyberalarm.envelope.keys import AnalysisPublicKey, SigningKey
-    from cyberalarm.formats.loader import Library
+    from cyberalarm.formats.library import Library
 
 log = structlog.get_logger(__name__)
 

@@ -25,7 +25,7 @@ from cyberalarm.collector.receive.framing import Framing
 from cyberalarm.collector.ship import Shipper
 from cyberalarm.collector.spool import Spool
 from cyberalarm.core.errors import ConfigurationError
-from cyberalarm.formats.loader import bundled
+from cyberalarm.formats.library import bundled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -30,7 +30,7 @@ from cyberalarm.collector.spool import Spool
 from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.envelope.documents import Status
 from cyberalarm.envelope.requests import sign_request
-from cyberalarm.formats.loader import bundled
+from cyberalarm.formats.library import bundled
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cyberalarm.formats import loader
+from cyberalarm.formats.library import Library, bundled
 from cyberalarm.formats.pack import FieldSource
 
 if TYPE_CHECKING:
@@ -32,18 +33,20 @@ class Issue:
 def lint(extra: tuple[Pack, ...] = ()) -> list[Issue]:
     """All issues of the bundled packs and the given ones together. Raises PackError."""
     replaced = {pack.name for pack in extra}
-    packs = tuple(p for p in loader.bundled().packs if p.name not in replaced) + extra
+    packs = tuple(p for p in bundled().packs if p.name not in replaced) + extra
     library = loader.build(packs)
     issues: list[Issue] = []
+    fallbacks = {pack.name for pack in packs if pack.fallback}
     for pack in packs:
         for number, example in enumerate(pack.example, 1):
             issues += _check_example(library, pack, f"example {number}", example)
         issues += _unused_maps(pack)
-        issues += _missing_examples(pack)
+        issues += _missing_examples(library, pack)
+        issues += _overlaps(library, pack, fallbacks)
     return issues
 
 
-def _check_example(library: loader.Library, pack: Pack, where: str, example: Example) -> list[Issue]:
+def _check_example(library: Library, pack: Pack, where: str, example: Example) -> list[Issue]:
     batch = library.kernel.decode(example.line.encode(), received_ms=REFERENCE_MS)
     if batch.lines != 1:
         return [Issue(pack.name, where, "is not exactly one line")]
@@ -71,7 +74,35 @@ def _unused_maps(pack: Pack) -> list[Issue]:
     return [Issue(pack.name, f"maps.{name}", "no field uses this table") for name in unused]
 
 
-def _missing_examples(pack: Pack) -> list[Issue]:
+def _missing_examples(library: Library, pack: Pack) -> list[Issue]:
+    """Every way in which the product writes is shown, and one kept line with its event."""
     only_noise = all(kind.noise for line in pack.line for kind in line.kind)
     kept = any(e.outcome == "kept" and e.event for e in pack.example)
-    return [] if kept or only_noise else [Issue(pack.name, "example", "no example shows a kept line with its event")]
+    issues = [] if kept or only_noise else [Issue(pack.name, "example", "no example shows a kept line with its event")]
+    shown = {name for example in pack.example for name in _lines_of(library, example)}
+    return issues + [
+        Issue(pack.name, f"line {line.name!r}", "no example") for line in pack.line if line.name not in shown
+    ]
+
+
+def _lines_of(library: Library, example: Example) -> set[str]:
+    """The names of the line kinds that read an example."""
+    steps = json.loads(library.kernel.explain(example.line.encode(), received_ms=REFERENCE_MS))["steps"]
+    return {step["line"] for step in steps if step["step"] == "meaning"}
+
+
+def _overlaps(library: Library, pack: Pack, fallbacks: set[str]) -> list[Issue]:
+    """Other packs that would take this one's lines, where it does not say that it is over them."""
+    claims = {
+        other
+        for example in pack.example
+        for other in library.kernel.claims(example.line.encode(), received_ms=REFERENCE_MS)
+        if other != pack.name and other not in fallbacks
+    }
+    issues = [
+        Issue(pack.name, "over", f"{name} would take some of its lines as well")
+        for name in sorted(claims - set(pack.over))
+    ]
+    return issues + [
+        Issue(pack.name, "over", f"{name} takes none of its lines") for name in sorted(set(pack.over) - claims)
+    ]

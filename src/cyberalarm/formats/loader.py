@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -18,7 +16,8 @@ from pydantic import ValidationError
 from cyberalarm._kernel import Packs
 from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.core.schema import event_schema
-from cyberalarm.formats.pack import Condition, FieldSource, FieldTable, Kind, Line, Pack, Slots, Test
+from cyberalarm.formats.library import Library
+from cyberalarm.formats.pack import Condition, Conditions, FieldSource, FieldTable, Kind, Line, Pack, Slots, Test
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -29,22 +28,6 @@ class PackError(ConfigurationError):
     """A pack file is wrong."""
 
     code = "pack-invalid"
-
-
-@dataclass(frozen=True, slots=True)
-class Library:
-    """Packs in order of preference, and the kernel that knows them."""
-
-    packs: tuple[Pack, ...]
-    kernel: Packs
-
-    def pack(self, name: str) -> Pack:
-        """The pack of that name. Raises PackError."""
-        for pack in self.packs:
-            if pack.name == name:
-                return pack
-        known = ", ".join(p.name for p in self.packs)
-        raise PackError(f"There is no pack {name!r}.", next_step=f"Known packs: {known}.")
 
 
 def read_pack(source: Traversable | Path) -> Pack:
@@ -68,7 +51,7 @@ def read_pack(source: Traversable | Path) -> Pack:
 
 
 # Where a key may be written in several ways, pydantic complains once for each way that was not taken, and names the way.
-_WAYS = re.compile(r"constrained-str|bool|str|list\[.*|function-after\[.*|FieldSource|Test")
+_WAYS = re.compile(r"constrained-str|bool|str|list\[.*|dict\[.*|function-after\[.*|FieldSource|Test")
 _TELLING = ("value_error", "extra_forbidden", "missing", "literal_error")
 
 
@@ -80,30 +63,34 @@ def _telling(error: ValidationError) -> tuple[str, str]:
     return key, best["msg"].removeprefix("Value error, ")
 
 
-def bundled_files() -> list[Traversable]:
-    """All bundled pack files, `packs/<vendor>/<product>.toml`, in the order of their names."""
-    root = files(__package__).joinpath("packs")
-    vendors = sorted((v for v in root.iterdir() if v.is_dir()), key=lambda v: v.name)
-    found = [f for v in vendors for f in v.iterdir() if f.name.endswith(".toml")]
-    return sorted(found, key=str)
-
-
-@cache
-def bundled() -> Library:
-    """The packs that come with the program."""
-    return build(tuple(read_pack(f) for f in bundled_files()))
-
-
 def build(packs: tuple[Pack, ...]) -> Library:
     """Hand packs to the kernel. Raises PackError naming pack, line and kind."""
+    try:
+        return Library(Packs(kernel_text(packs)), lambda: packs)
+    except ValueError as error:
+        raise PackError(f"{error}.", next_step="See docs/packs.md.") from error
+
+
+def kernel_text(packs: tuple[Pack, ...]) -> str:
+    """Packs as the kernel takes them. Raises PackError."""
     names = [pack.name for pack in packs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise PackError(f"There are two packs of the name {twice[0]!r}.", next_step="Rename one of them.")
-    text = json.dumps({"schema": schema_spec(), "packs": [_pack_spec(p) for p in packs]})
+    return json.dumps({"schema": schema_spec(), "packs": [_pack_spec(p) for p in in_order(packs)]})
+
+
+def in_order(packs: tuple[Pack, ...]) -> list[Pack]:
+    """Packs as the kernel tries them: as they come, but each before those that it is `over`. Raises PackError for a circle."""
+    named = {pack.name: pack for pack in packs}
+    earlier: dict[str, list[str]] = {name: [] for name in named}
+    for pack in packs:
+        for name in pack.over:
+            earlier.setdefault(name, []).append(pack.name)
     try:
-        return Library(packs, Packs(text))
-    except ValueError as error:
-        raise PackError(f"{error}.", next_step="See docs/packs.md.") from error
+        return [named[name] for name in TopologicalSorter(earlier).static_order() if name in named]
+    except CycleError as error:
+        circle = ", ".join(error.args[1])
+        raise PackError(f"Packs are `over` each other: {circle}.", next_step="Take one of them out.") from error
 
 
 def schema_spec() -> dict[str, object]:
@@ -134,7 +121,7 @@ def _line_spec(pack: Pack, line: Line) -> dict[str, object]:
         "csv": line.csv.model_dump(),
         "columns": line.columns,
         "templates": line.templates,
-        "kinds": [_kind_spec(pack, line, kind) for kind in line.kind],
+        "kinds": [_kind_spec(pack, line, kind, when) for kind in line.kind for when in _alternative_conditions(kind)],
     }
 
 
@@ -142,7 +129,12 @@ def _line_spec(pack: Pack, line: Line) -> dict[str, object]:
 _ALWAYS = {"firewall": ["src_ip"], "ids": ["src_ip"], "antivirus": ["threat"], "antispam": []}
 
 
-def _kind_spec(pack: Pack, line: Line, kind: Kind) -> dict[str, object]:
+def _alternative_conditions(kind: Kind) -> list[Conditions]:
+    """A kind applies when all conditions of one of these hold."""
+    return kind.when if isinstance(kind.when, list) else [kind.when]
+
+
+def _kind_spec(pack: Pack, line: Line, kind: Kind, when: Conditions) -> dict[str, object]:
     fields: FieldTable = {} if kind.noise else {**line.fields, **kind.fields}
     where = f"pack {pack.name!r}, line {line.name!r}, kind {kind.name!r}"
     known = {f.name for f in event_schema().fields}
@@ -154,7 +146,7 @@ def _kind_spec(pack: Pack, line: Line, kind: Kind) -> dict[str, object]:
         "name": kind.name,
         "noise": kind.noise,
         "sensor": kind.sensor,
-        "when": [spec for slot, test in kind.when.items() for spec in _condition_specs(slot, test)],
+        "when": [spec for slot, test in when.items() for spec in _condition_specs(slot, test)],
         "columns": kind.columns,
         "require": [] if kind.noise else require,
         "fields": [spec for target, source in fields.items() for spec in _field_specs(pack, where, target, source)],

@@ -52,18 +52,21 @@ class Test(_Strict):
 
     prefix: Text | list[Text] | None = None
     contains: Text | list[Text] | None = None
+    lacks: Text | list[Text] | None = None
     not_: Text | list[Text] | None = Field(default=None, alias="not")
+    is_: Literal["address", "number"] | None = Field(default=None, alias="is")
     at_least: float | None = None
     below: float | None = None
 
     @model_validator(mode="after")
     def _some(self) -> Test:
         if not self.model_fields_set:
-            raise ValueError("needs one of `prefix`, `contains`, `not`, `at_least` and `below`")
+            raise ValueError("needs one of `prefix`, `contains`, `lacks`, `not`, `is`, `at_least` and `below`")
         return self
 
 
 Condition = bool | str | list[str] | Test
+Conditions = dict[str, Condition]
 FieldTable = dict[str, Slots | FieldSource]
 
 
@@ -90,7 +93,7 @@ class Kind(_Strict):
     name: Text
     noise: bool = False
     sensor: Sensor | None = None
-    when: dict[str, Condition] = {}
+    when: Conditions | list[Conditions] = {}
     columns: list[Text] = []
     require: list[Text] | None = None
     fields: FieldTable = {}
@@ -141,6 +144,7 @@ class Pack(_Strict):
     warning: str = ""
     sources: list[Text] = []
     fallback: bool = False
+    over: list[Text] = []
     maps: dict[str, dict[str, str]] = {}
     line: list[Line] = Field(min_length=1)
     example: list[Example] = Field(min_length=1)

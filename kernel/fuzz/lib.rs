@@ -1,0 +1,100 @@
+//! What must hold for arbitrary bytes in every syntax: each line has exactly one outcome, a row exists for each kept line and no
+//! other, and a line means the same alone as among others (so nothing that a stranger sent before changes it).
+
+use _kernel::{Context, Decoder, Library, Specification, jsonl};
+use std::sync::{Arc, OnceLock};
+
+/// The syntaxes, with the options that change how they read.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape {
+    Kv,
+    Spaced,
+    Csv,
+    Weblog,
+    Json,
+    Xml,
+    Cef,
+    Leef,
+    Template,
+}
+
+const SHAPES: usize = 9;
+const CONTEXT: Context = Context { reference: 1_795_003_200_000, offset: 0 };
+const SCHEMA: &str = r#"{
+  "sensor": ["firewall", "ids", "antivirus", "antispam"], "action": ["unknown", "allowed", "blocked", "detected"],
+  "direction": ["unknown", "inbound", "outbound", "internal"], "evidence": ["unknown", "one_way", "established"],
+  "category": ["none", "scan"], "max_signature_id": 64, "max_signature": 200, "max_threat": 128, "max_sender_domain": 253, "max_cves": 16
+}"#;
+/// Slots of every kind of value, with what packs may do to them.
+const FIELDS: &str = r#"[
+  {"target": "time", "from": [["t"], ["d", "c"]], "order": "day"},
+  {"target": "src_ip", "from": [["s"]], "part": "address"}, {"target": "src_port", "from": [["s"]], "part": "port"},
+  {"target": "dst_ip", "from": [["d"]], "strip": "<>[]"}, {"target": "protocol", "from": [["p"]]},
+  {"target": "action", "from": [["a"]], "map": {"deny": "blocked", "a longer word than sixteen": "allowed"}, "default": "unknown"},
+  {"target": "signature", "from": [["g"]], "after": "(", "before_last": ")"}, {"target": "cve", "from": [["g"]]},
+  {"target": "file_sha256", "from": [["g"]]}, {"target": "sender_domain", "from": [["g"]]}, {"target": "bytes_in", "from": [["p"]]}
+]"#;
+
+fn line(shape: Shape) -> (&'static str, &'static str) {
+    match shape {
+        Shape::Kv => ("kv", r#""contains": [["="]], "kv": {"pair": " ", "equals": "=", "quote": "\"", "escape": "\\"}"#),
+        Shape::Spaced => {
+            ("kv", r#""contains": [[":"]], "kv": {"pair": ";", "equals": ":", "quote": "'", "escape": null, "spaced": true}"#)
+        }
+        Shape::Csv => (
+            "csv",
+            r#""contains": [[","]], "csv": {"separator": ",", "quote": "\""}, "columns": ["t", "s", "d", "c", "p", "a", "g"]"#,
+        ),
+        Shape::Weblog => (
+            "csv",
+            r#""contains": [[" "]], "csv": {"separator": " ", "quote": "\"", "escape": "\\", "brackets": true, "collapse": true},
+               "columns": ["s", "d", "p", "t", "g", "a", "c"]"#,
+        ),
+        Shape::Json => ("json", r#""begins": ["{"]"#),
+        Shape::Xml => ("xml", r#""begins": ["<"]"#),
+        Shape::Cef => ("cef", r#""begins": ["CEF:"]"#),
+        Shape::Leef => ("leef", r#""begins": ["LEEF:"]"#),
+        Shape::Template => (
+            "template",
+            r#""contains": [["from"]], "templates": [
+               "{t} {d:word} from {s:ip}[:{c:int}][ ({p:word})] \"{g:quoted}\" {a:word}{$}", "{g:last} from {s:ip}{t:rest}",
+               "from {s:word}[ to {d:word}[ by {c:word}]]: {p} {a}, {t:rest}", "{t} from {s} {d} {c} {p} {a} {g:rest}"]"#,
+        ),
+    }
+}
+
+fn library(shape: Shape) -> &'static Arc<Library> {
+    static LIBRARIES: [OnceLock<Arc<Library>>; SHAPES] = [const { OnceLock::new() }; SHAPES];
+    LIBRARIES[shape as usize].get_or_init(|| {
+        let (syntax, options) = line(shape);
+        let when = r#"[{"slot": "a", "test": "not", "values": ["x"]}, {"slot": "p", "test": "below", "values": ["99"]}]"#;
+        let kinds = format!(
+            r#"[{{"name": "picky", "when": {when}, "require": ["src_ip"], "fields": {FIELDS}}}, {{"name": "any", "fields": {FIELDS}}}]"#
+        );
+        let line = format!(r#"{{"name": "l", "syntax": "{syntax}", {options}, "kinds": {kinds}}}"#);
+        let text = format!(r#"{{"schema": {SCHEMA}, "packs": [{{"name": "p", "sensor": "ids", "lines": [{line}]}}]}}"#);
+        Arc::new(Specification::from_json(&text).and_then(Library::compile).unwrap_or_else(|error| panic!("{shape:?}: {error}")))
+    })
+}
+
+/// Decode, and stop the run where a promise is broken.
+pub fn check(shape: Shape, data: &[u8]) {
+    let library = library(shape);
+    let whole = Decoder::new(library, CONTEXT).decode(data);
+    let kept = whole.outcomes.iter().filter(|&&outcome| outcome == 0).count();
+    assert_eq!(whole.columns.len(), kept, "rows");
+    assert_eq!(whole.products.len(), whole.outcomes.len(), "products");
+    let ends = data.iter().filter(|&&byte| byte == b'\n').count();
+    let unended = usize::from(!data.is_empty() && data.last() != Some(&b'\n'));
+    assert_eq!(whole.outcomes.len(), ends + unended, "lines");
+    let mut together = jsonl(&whole, 0);
+    let mut alone = Vec::new();
+    for (number, line) in _kernel::lines(data).enumerate() {
+        let mut one = line.to_vec();
+        one.push(b'\n');
+        alone.extend(jsonl(&Decoder::new(library, CONTEXT).decode(&one), number as u64));
+    }
+    together.push(b'.');
+    alone.push(b'.');
+    assert!(together == alone, "a line means something else among others");
+}

@@ -1,0 +1,110 @@
+"""The packs that come with the program, ready for use in a moment.
+
+Reading and checking all packs takes seconds, so the checked packs are kept in the kernel's own form beside their files, as Python
+keeps its compiled modules, and made again whenever a pack or the kernel changed. `bundled().packs` still reads the files; who only
+decodes needs `bundled().kernel`.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from functools import cache, cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cyberalarm import _kernel
+from cyberalarm._kernel import Packs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cyberalarm.formats.pack import Pack
+
+ROOT = Path(__file__).with_name("packs")
+
+
+class Library:
+    """Packs in order of preference, and the kernel that knows them."""
+
+    def __init__(self, kernel: Packs, packs: Callable[[], tuple[Pack, ...]]) -> None:
+        self.kernel = kernel
+        self._read = packs
+
+    @cached_property
+    def packs(self) -> tuple[Pack, ...]:
+        return self._read()
+
+    def pack(self, name: str) -> Pack:
+        """The pack of that name. Raises PackError."""
+        from cyberalarm.formats.loader import PackError
+
+        for pack in self.packs:
+            if pack.name == name:
+                return pack
+        known = ", ".join(p.name for p in self.packs)
+        raise PackError(f"There is no pack {name!r}.", next_step=f"Known packs: {known}.")
+
+
+@cache
+def bundled() -> Library:
+    """The packs that come with the program."""
+    return Library(_kernel_of_bundled(), _read_bundled)
+
+
+def bundled_files() -> list[Path]:
+    """All bundled pack files, `packs/<vendor>/<product>.toml`, in the order of their names."""
+    return [ROOT / name for name, _, _ in _listing()]
+
+
+def compile_bundled() -> Path:
+    """Make the kernel's form of the bundled packs and keep it; its file. Raises PackError, and OSError where it cannot be kept."""
+    from cyberalarm.formats.loader import kernel_text
+
+    target = _kept()
+    target.parent.mkdir(exist_ok=True)
+    for old in target.parent.glob("packs-*.bin"):
+        old.unlink(missing_ok=True)
+    made = target.with_suffix(f".{os.getpid()}")
+    made.write_bytes(Packs.pack(kernel_text(_read_bundled())))
+    made.replace(target)
+    return target
+
+
+def _read_bundled() -> tuple[Pack, ...]:
+    from cyberalarm.formats.loader import read_pack
+
+    return tuple(read_pack(file) for file in bundled_files())
+
+
+def _kernel_of_bundled() -> Packs:
+    with suppress(OSError, ValueError):
+        return Packs.unpack(_kept().read_bytes())
+    with suppress(OSError):
+        return Packs.unpack(compile_bundled().read_bytes())
+    from cyberalarm.formats.loader import build
+
+    return build(_read_bundled()).kernel
+
+
+def _listing() -> list[tuple[str, int, int]]:
+    """Name below the root, size and time of change of every pack file, sorted by name."""
+    found = []
+    with os.scandir(ROOT) as vendors:
+        for vendor in vendors:
+            if vendor.name.startswith("_") or not vendor.is_dir():
+                continue
+            with os.scandir(vendor.path) as entries:
+                for entry in entries:
+                    if entry.name.endswith(".toml"):
+                        state = entry.stat()
+                        found.append((f"{vendor.name}/{entry.name}", state.st_size, state.st_mtime_ns))
+    return sorted(found)
+
+
+def _kept() -> Path:
+    """Where the compiled packs of just these files and this kernel are, or will be."""
+    kernel = Path(_kernel.__file__ or "").stat()
+    state = repr((kernel.st_size, kernel.st_mtime_ns, _listing()))
+    return ROOT / "__pycache__" / f"packs-{blake2b(state.encode(), digest_size=16).hexdigest()}.bin"
