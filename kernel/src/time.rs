@@ -232,7 +232,7 @@ fn build(date: (i64, i64, i64), clock: i64, zone: Option<i64>, context: &Context
 /// `2026-11-20T07:00:00.123+01:00`, also with `/`, a space for the `T`, and no zone.
 fn iso(cursor: &mut Cursor, context: &Context) -> Option<i64> {
     let year = cursor.number(4, 4)?;
-    let separator = cursor.eat(b"-/.")?;
+    let separator = cursor.eat(b"-/.:")?;
     let month = cursor.number(1, 2)?;
     cursor.eat(&[separator])?;
     let day = cursor.number(1, 2)?;
@@ -419,7 +419,7 @@ pub struct Scanned {
 pub fn scan(bytes: &[u8], context: &Context) -> Option<Scanned> {
     let mut cursor = Cursor { bytes, at: 0, unsure: false };
     let found = match bytes.first()? {
-        b'0'..=b'9' if bytes.get(4).is_some_and(|byte| matches!(byte, b'-' | b'/' | b'.')) => iso(&mut cursor, context),
+        b'0'..=b'9' if bytes.get(4).is_some_and(|byte| matches!(byte, b'-' | b'/' | b'.' | b':')) => iso(&mut cursor, context),
         b'0'..=b'9' if bytes.get(4) == Some(&b' ') => year_first(&mut cursor, context),
         b'0'..=b'9' => web(&mut cursor, context),
         byte if byte.is_ascii_alphabetic() => bsd(&mut cursor, context),

@@ -234,3 +234,21 @@ def guide(
     for pack in library.packs:
         (folder / f"{pack.name}.md").write_text(pages.page(pack), encoding="utf-8")
     (folder / "README.md").write_text(pages.index(library.packs), encoding="utf-8")
+
+
+@app.command()
+def new(
+    file: Annotated[Path, typer.Argument(help="A file of sample lines of one device.", exists=True, dir_okay=False)],
+    name: Annotated[str, typer.Option(help="The pack's name, vendor-product in small letters.")],
+    to: Annotated[Path | None, typer.Option(help="Where to write it; else it is printed.")] = None,
+) -> None:
+    """Start a pack from sample lines: guesses the syntax, proposes the mapping, and replaces addresses in the examples."""
+    from cyberalarm.formats.draft import draft
+
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        text = draft(lines, name)
+    if to is None:
+        result_console().print(text, markup=False, highlight=False, soft_wrap=True)
+        return
+    with to.open("x", encoding="utf-8") as target:
+        target.write(text)

@@ -85,6 +85,16 @@ fn json_keys_with_full_stops_and_any_place_of_a_list() {
 }
 
 #[test]
+fn a_colon_behind_ipv4_begins_a_port() {
+    for (body, address) in
+        [("192.0.2.1:80 x", "192.0.2.1"), ("::ffff:192.0.2.1:80 x", "::ffff:192.0.2.1"), ("192.0.2.1:80. x", "192.0.2.1")]
+    {
+        assert_eq!(captured("{a:ip}:{b:int}", body), Some(some(&[address, "80"])), "{body}");
+    }
+    assert_eq!(captured("{a:ip}: {b:int}", "2001:db8::1: 7"), Some(some(&["2001:db8::1", "7"])));
+}
+
+#[test]
 fn templates_give_strangers_text_no_say() {
     let planted = "Failed password for x from 8.8.8.8 port 1 ssh2 from 192.0.2.1 port 22 ssh2";
     let text = "Failed password for {*:last} from {a:ip} port {b:int} ssh2{$}";
