@@ -243,8 +243,8 @@ impl<'a> Parser<'a> {
             }
             end += digits + 2;
         }
-        // Digits alone are a message's number.
-        let named = rest.iter().take(name).any(|byte| !byte.is_ascii_digit());
+        // Digits alone are a message's number, and no name begins with a bracket.
+        let named = rest.first() != Some(&b'(') && rest.iter().take(name).any(|byte| !byte.is_ascii_digit());
         if !named || rest.get(end) != Some(&b':') {
             return false;
         }

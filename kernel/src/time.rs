@@ -319,6 +319,7 @@ fn web(cursor: &mut Cursor, context: &Context) -> Option<i64> {
         cursor.eat(&[separator])?;
     }
     let year = cursor.number(4, 4)?;
+    cursor.eat(b",");
     cursor.eat(b": ")?;
     let clock = cursor.clock()?;
     let zone = cursor.zone();

@@ -124,6 +124,12 @@ fn relays_put_addresses_lengths_and_facilities_in_front() {
 }
 
 #[test]
+fn a_bracket_begins_no_program() {
+    let line = "Nov 18 10:15:00 fb (2026-11-18T09:15:00) firewall: msg_id=1";
+    assert_eq!(parse(line.as_bytes(), &CONTEXT).program, b"");
+}
+
+#[test]
 fn relays_rewrite_only_the_beginning() {
     let time = Some(AT);
     let line = "<189>Nov 18 09:20:48 198.51.100.2 585917: host: Nov 18 09:15:00.000: %SEC-6-IPACCESSLOGP: x";
