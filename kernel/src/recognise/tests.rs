@@ -73,7 +73,7 @@ fn lines_of_direct_packs_come_first_and_are_found_by_how_they_begin() -> Result<
 
 #[test]
 fn many_lines_that_begin_alike_are_told_apart_by_what_they_contain() -> Result<(), String> {
-    let context = crate::time::Context { reference: 0, offset: 0 };
+    let context = crate::time::Context { reference: 1_795_003_200_000, offset: 0 };
     let mut all: Vec<Wanted> =
         (0..=MOST_ALIKE).map(|n| Wanted { direct: true, ..wanted(&["xxxx"], &[&[&format!("key{n}")]]) }).collect();
     all.push(direct(&["xxxx"]));
