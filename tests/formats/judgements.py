@@ -66,6 +66,12 @@ def folders() -> list[Folder]:
     return sorted(found, key=lambda folder: folder.name)
 
 
+def grants() -> dict[str, frozenset[str]]:
+    """Folders that are no product's of ours, with the packs that know some of their lines."""
+    read = (tomllib.loads(file.read_text(encoding="utf-8")) for file in sorted(HERE.glob("*.toml")))
+    return {row["name"]: frozenset(row["packs"]) for group in read for row in group.get("grant", [])}
+
+
 def _folder(file: str, row: dict[str, Any]) -> Folder:
     if unknown := set(row) - {"name", "packs", "strangers", "broken", "oracle"}:
         raise ValueError(f"{file}: {row['name']}: unknown keys {sorted(unknown)}")
