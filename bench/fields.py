@@ -73,14 +73,12 @@ def texts(line: bytes) -> Texts:
 
 
 def _fortigate(line: bytes) -> Texts:
-    pairs: dict[bytes, bytes] = {}
-    for key, value in PAIR.findall(line):
-        pairs.setdefault(key, value.strip(b'"'))
-    if pairs.get(b"type") == b"event":
+    pairs = dict(PAIR.findall(line))
+    if pairs.get(b"type") == b'"event"':
         return NOTHING
-    time = b" ".join((pairs.get(b"date", b""), pairs.get(b"time", b""), pairs.get(b"tz", b"")))
+    time = b" ".join((pairs.get(b"date", b""), pairs.get(b"time", b""), pairs.get(b"tz", b"").strip(b'"')))
     wanted = (b"srcip", b"dstip", b"srcport", b"dstport", b"proto", b"action", b"sentbyte", b"rcvdbyte")
-    return (time, *(pairs.get(name, b"") for name in wanted))
+    return (time, *(pairs.get(name, b"").strip(b'"') for name in wanted))
 
 
 def _filterlog(time: bytes, rest: bytes) -> Texts:
