@@ -135,12 +135,22 @@ impl<'l> Decoder<'l> {
         let mut candidates = std::mem::take(&mut self.candidates);
         let mut tried = std::mem::take(&mut self.tried);
         library.recogniser.direct(text, &header, &mut tried);
-        let mut found = tried.iter().find_map(|&number| self.try_line(number, text, &header, batch, slots, observer));
+        // A broken line that no kind of a pack's fits may be another's whole one; else it is that pack's broken one.
+        let mut broken = None;
+        let mut sure = |&number: &usize| {
+            let found = self.try_line(number, text, &header, batch, slots, observer);
+            let (found, pack) = found?;
+            if found.is_none() {
+                broken = broken.or(Some((Outcome::Malformed, pack)));
+            }
+            Some((found?, pack))
+        };
+        let mut found = tried.iter().find_map(&mut sure);
         if found.is_none() {
             library.recogniser.candidates(text, &mut candidates);
-            let mut others = candidates.iter().filter(|number| !tried.contains(number));
-            found = others.find_map(|&number| self.try_line(number, text, &header, batch, slots, observer));
+            found = candidates.iter().filter(|number| !tried.contains(number)).find_map(&mut sure);
         }
+        let found = found.or(broken);
         self.candidates = candidates;
         self.tried = tried;
         let product = found.and_then(|(_, pack)| u32::try_from(pack).ok()).unwrap_or(NO_PRODUCT);
@@ -160,12 +170,13 @@ impl<'l> Decoder<'l> {
         library.recogniser.candidates(text, &mut searched);
         for &number in direct.iter().chain(&searched) {
             let found = self.try_line(number, text, &header, &mut batch, &mut Slots::new(), &mut Silent);
-            packs.extend(found.map(|(_, pack)| pack).filter(|pack| !packs.contains(pack)));
+            let sure = found.filter(|(outcome, _)| outcome.is_some());
+            packs.extend(sure.map(|(_, pack)| pack).filter(|pack| !packs.contains(pack)));
         }
         packs
     }
 
-    /// What a text means as a line of one kind, and whose line that is; None when it is not one.
+    /// What a text means as a line of one kind, and whose line that is; None when it is not one. No outcome: it may be one, broken.
     fn try_line<'t>(
         &self,
         number: usize,
@@ -174,11 +185,12 @@ impl<'l> Decoder<'l> {
         batch: &mut Batch,
         slots: &mut Slots<'t>,
         observer: &mut impl Observer,
-    ) -> Option<(Outcome, usize)> {
+    ) -> Option<(Option<Outcome>, usize)> {
         let line = self.library.line(number)?;
         observer.candidate(line);
         slots.of_line(text);
         let mut result = None;
+        let mut broken = false;
         self.library.recogniser.place(number, text, header, &mut |place| {
             slots.reset(line.names.len());
             let split = line.syntax.split(text.get(place.body..).unwrap_or_default(), slots);
@@ -188,9 +200,10 @@ impl<'l> Decoder<'l> {
             fill_pseudo(line, text, header, &place, slots);
             observer.split(line, slots, split);
             result = self.meaning(line, slots, split, header.time, batch, observer);
+            broken |= split == Split::Broken;
             result.is_some()
         });
-        result.map(|outcome| (outcome, line.pack))
+        (result.is_some() || broken).then_some((result, line.pack))
     }
 
     /// What a split line means; None when no kind of it applies, so that it may still be another product's.
@@ -205,7 +218,7 @@ impl<'l> Decoder<'l> {
     ) -> Option<Outcome> {
         let Some(kind) = line.kinds.iter().find(|kind| kind.applies(slots)) else {
             observer.note("no kind of this line applies: it is not one");
-            return (split == Split::Broken).then_some(Outcome::Malformed);
+            return None;
         };
         observer.kind(line, kind, slots);
         Some(match kind.read(slots, &self.library.schema, &self.context) {

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from xml.sax.saxutils import escape
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -200,3 +201,51 @@ def test_eve(seen: Seen) -> None:
         bytes_out=5,
         packets=3,
     )
+
+
+@DECODED
+@given(EITHER)
+def test_panos_leef(seen: Seen) -> None:
+    text = seen.text.replace("|", "_")
+    line = (
+        f"<14>{seen.bsd} pa LEEF:2.0|Palo Alto Networks|PAN-OS Syslog Integration|10.1|x|x7C|cat=TRAFFIC|Subtype=end|"
+        f"devTime={seen.clock:%b %d %Y %H:%M:%S} GMT|usrName={text}|src={seen.src}|dst={seen.dst}|srcPort={seen.sport}|"
+        f"dstPort={seen.dport}|proto={seen.protocol}|action={'deny' if seen.blocked else 'allow'}|totalBytes={seen.size + 5}|"
+        f"dstBytes=5|srcBytes={seen.size}|totalPackets=2|RuleName={text}|SessionEndReason=tcp-fin"
+    )
+    check(fate(line), seen, "paloalto-panos", bytes_in=seen.size, bytes_out=5, packets=2)
+
+
+@DECODED
+@given(EITHER)
+def test_windows_xml(seen: Seen) -> None:
+    text = escape(seen.text)
+    line = (
+        f"<13>{seen.bsd} dc <Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>"
+        "<Provider Name='Microsoft-Windows-Security-Auditing' Guid='{54849625-5478-4994-a5ba-3e3b0328c30d}'/>"
+        f"<EventID>4625</EventID><TimeCreated SystemTime='{seen.clock:%Y-%m-%dT%H:%M:%S}.0000000Z'/><Channel>Security</Channel>"
+        f"<Computer>dc.example.org</Computer></System><EventData><Data Name='TargetUserName'>{text}</Data>"
+        f"<Data Name='Status'>0xc000006d</Data><Data Name='LogonType'>3</Data><Data Name='WorkstationName'>{text}</Data>"
+        f"<Data Name='IpAddress'>{seen.src}</Data><Data Name='IpPort'>{seen.sport}</Data></EventData></Event>"
+    )
+    found = fate(line)
+    assert (found.outcome, found.product) == ("kept", "microsoft-windows-security")
+    assert ip_address(found.event["src_ip"]) == seen.src
+    assert (found.event["time"], found.event["category"]) == (f"{seen.clock:%Y-%m-%dT%H:%M:%S}.000Z", "guessing")
+    assert "dst_ip" not in found.event
+
+
+@DECODED
+@given(EITHER, st.integers(200, 206), st.integers(0, 10**9))
+def test_web_servers_combined_log(seen: Seen, status: int, size: int) -> None:
+    text = seen.text.replace("\\", "\\\\").replace('"', '\\"')
+    line = (
+        f"{seen.src} - - [{seen.clock:%d/%b/%Y:%H:%M:%S} +0000] "
+        f'"GET /?{text} HTTP/1.1" {status} {size} "https://example.org/{text}" "{text}"'
+    )
+    found = fate(line)
+    assert (found.outcome, found.product) == ("kept", "web-access")
+    assert ip_address(found.event["src_ip"]) == seen.src
+    wanted = {"time": f"{seen.clock:%Y-%m-%dT%H:%M:%S}.000Z", "action": "allowed", "protocol": "tcp", "bytes_out": size}
+    assert {name: found.event.get(name) for name in wanted} == wanted
+    assert "dst_ip" not in found.event
