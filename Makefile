@@ -75,6 +75,7 @@ conformance: install  ## Renew docs/conformance.md from other people's lines, wh
 	$(BIN)/python -m tests.formats.judgements > docs/conformance.md
 
 bench: install  ## Speed and memory, beside peers in the same run; writes docs/benchmarks.md.
+	@bench/unpack-peers .build/peers
 	$(BIN)/python -m bench
 
 lock:  ## Renew requirements.lock from pyproject.toml (needs uv).
