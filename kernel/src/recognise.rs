@@ -14,8 +14,6 @@ use hashbrown::HashMap;
 use memchr::memmem::Finder;
 use std::sync::OnceLock;
 
-/// How far into a line the distinguishing literals are looked for.
-const SEEN: usize = 2_048;
 const LONGEST_PROGRAM: usize = 64;
 /// So few lines that begin alike are sooner asked one by one than searched for.
 const MOST_ALIKE: usize = 6;
@@ -115,7 +113,7 @@ impl Search {
         found.extend(&self.always);
         let Some(automaton) = &self.automaton else { return };
         let Ok(mut state) = automaton.start_state(Anchored::No) else { return };
-        for &byte in text.get(..SEEN).unwrap_or(text) {
+        for &byte in text {
             state = automaton.next_state(Anchored::No, state, byte);
             if automaton.is_special(state) && automaton.is_match(state) {
                 for hit in 0..automaton.match_len(state) {
@@ -201,7 +199,7 @@ impl Recogniser {
 
     fn told_apart(&self, alike: &Alike, text: &[u8], found: &mut Vec<usize>) {
         let lines = alike.lines.len();
-        if lines <= MOST_ALIKE || lines * ASKING < text.len().min(SEEN) {
+        if lines <= MOST_ALIKE || lines * ASKING < text.len() {
             found.extend(&alike.lines);
             return;
         }
