@@ -17,8 +17,10 @@ use std::sync::OnceLock;
 /// How far into a line the distinguishing literals are looked for.
 const SEEN: usize = 2_048;
 const LONGEST_PROGRAM: usize = 64;
-/// More lines than this that begin alike are sooner found by searching.
+/// So few lines that begin alike are sooner asked one by one than searched for.
 const MOST_ALIKE: usize = 6;
+/// Asking a line costs about as much as searching so many bytes (measured in instructions, on lines of 150 and of 600 bytes).
+const ASKING: usize = 12;
 /// How far behind the message's beginning a `locate` text may stand.
 const LOCATED: usize = 160;
 
@@ -198,7 +200,8 @@ impl Recogniser {
     }
 
     fn told_apart(&self, alike: &Alike, text: &[u8], found: &mut Vec<usize>) {
-        if alike.lines.len() <= MOST_ALIKE {
+        let lines = alike.lines.len();
+        if lines <= MOST_ALIKE || lines * ASKING < text.len().min(SEEN) {
             found.extend(&alike.lines);
             return;
         }

@@ -135,7 +135,6 @@ WARY = [
     "cisco-umbrella",
     "fortinet-fortigate",
     "linux-netfilter",
-    "netgate-pfsense",
     "paloalto-panos",
     "sonicwall-sonicos",
     "watchguard-firebox",

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
-from rich.table import Table
 
 from cyberalarm.cli.printing import ExitCode, Output, print_document, print_error, print_rows, result_console
 from cyberalarm.formats.library import bundled, compile_bundled
 
 if TYPE_CHECKING:
+    from cyberalarm._kernel import Sieve
     from cyberalarm.formats.pack import Pack
 
 app = typer.Typer(no_args_is_help=True, help="How vendors write: decode lines, list and check packs.")
@@ -88,13 +88,17 @@ class _Decoder:
     """Decodes streams in pieces, so that memory is bounded by the piece."""
 
     def __init__(self, sieve: bool, config: Path | None, rows: _Rows) -> None:
-        from cyberalarm.collector import config as configuration
-        from cyberalarm.collector import sieve as sieves
-
-        settings = configuration.load(config)
         self._kernel = bundled().kernel
-        self._offset = settings.utc_offset_s if config else 0
-        self._sieve = sieves.build(settings) if sieve else None
+        self._offset = 0
+        self._sieve: Sieve | None = None
+        if sieve or config:
+            # Only here: plain decoding starts sooner without them.
+            from cyberalarm.collector import config as configuration
+            from cyberalarm.collector import sieve as sieves
+
+            settings = configuration.load(config)
+            self._offset = settings.utc_offset_s if config else 0
+            self._sieve = sieves.build(settings) if sieve else None
         self._rows = rows
         self._line = 1
 
@@ -142,6 +146,8 @@ def list_packs(output: OutputOption = Output.HUMAN) -> None:
 
 
 def _show_packs() -> None:
+    from rich.table import Table
+
     table = Table("Pack", "Vendor", "Product", "Sensor", "Can send by", box=None)
     table.columns[0].no_wrap = True
     for pack in bundled().packs:

@@ -169,7 +169,9 @@ def _template(skeleton: str) -> tuple[str, list[str]]:
 def _common(bodies: list[str]) -> str:
     """What all begin with."""
     first, last = min(bodies), max(bodies)
-    return first[: next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))]
+    return first[
+        : next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+    ]
 
 
 def _recognised(bodies: list[str], always: list[str]) -> list[str]:
