@@ -157,9 +157,9 @@ def resident(name):
 kernel.decode(piece, received_ms={NOON})
 before = resident("VmHWM")
 lines = 0
-for _ in range(14):
+for _ in range(16):
     lines += kernel.decode(piece, received_ms={NOON}).lines
-print(len(piece) * 14, lines, before, resident("VmHWM"))
+print(len(piece) * 16, lines, before, resident("VmHWM"))
 """
 
 
