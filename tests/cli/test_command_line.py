@@ -227,7 +227,7 @@ def test_progress_goes_to_a_terminal_on_stderr_and_never_to_stdout(tmp_path: Pat
 
 def test_logs_go_to_stderr(tmp_path: Path) -> None:
     before = "import atexit, structlog\natexit.register(lambda: structlog.get_logger().warning('seen.by.a.test'))"
-    told = run("formats", "list", "--output", "json", before=before)
+    told = run("collector", "explain", "x", "--output", "json", before=before)
     assert json.loads(told.stdout)
     assert json.loads(told.stderr)["event"] == "seen.by.a.test"
 

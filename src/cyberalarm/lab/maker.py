@@ -334,7 +334,7 @@ def housekeeping_outcome(device: Device, event: Housekeeping) -> Outcome:
     firewalls = (Vendor.FORTIGATE, Vendor.ASA, Vendor.PFSENSE)
     if device.vendor in firewalls and event.topic in (Topic.LOGIN, Topic.LOGIN_FAILED):
         return Outcome.INTERNAL
-    far_ends = {Vendor.ASA: (Topic.VPN_DOWN,), Vendor.FORTIGATE: (Topic.VPN_UP,)}
+    far_ends = {Vendor.ASA: (Topic.VPN_UP, Topic.VPN_DOWN), Vendor.FORTIGATE: (Topic.VPN_UP,)}
     if event.topic in far_ends.get(device.vendor, ()):
         return Outcome.ROUTINE
     return Outcome.NOISE
