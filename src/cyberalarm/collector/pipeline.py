@@ -135,7 +135,7 @@ class Pipeline:
         for product, lines in batch.products():
             view.products[product] = view.products.get(product, 0) + lines
         if self._watch is not None:
-            self._watch.saw(device, chunk.lines, batch, decode)
+            self._watch.saw(device, chunk.lines, batch, counts, decode)
 
     def pass_over(self, chunk: Chunk) -> None:
         """Count a chunk's lines as overflow without looking at them: the collector ends, and there is no room."""

@@ -1,7 +1,7 @@
 """Watches all devices of a running collector: counts every line, looks into a few, and says which alarms stand.
 
 Invariants
-- The cost does not grow with the lines: each chunk costs a few additions; at most ten times a second 32 lines are looked into,
+- The cost does not grow with the lines: each chunk costs a few additions; at most ten times a second 16 lines are looked into,
   of one device at most once a second, and as often one line is redacted.
 - Memory is bounded: `MOST_DEVICES` devices. When there are more, one that is not known well makes room, never one that is.
 - What was learnt survives a restart (`drift.json`); an unreadable file means learning anew, not a collector that does not start.
@@ -40,14 +40,14 @@ log = structlog.get_logger(__name__)
 
 STATE = "drift.json"
 MOST_DEVICES = 300
-_LOOKED_INTO = 32  # lines of one look
+_LOOKED_INTO = 16  # lines of one look
 _LOOK_S = 0.1
 _SAME_DEVICE_S = 1.0
 _TICK_S = 1.0
 _SAVE_S = 60.0
 _ASLEEP_S = 3600.0  # between two ticks: the clock was set, or the machine slept, and no device was silent
-_STRANGE = tuple((OUTCOMES.index(one), one) for one in (Outcome.UNRECOGNISED, Outcome.MALFORMED))
-_OVERFLOW = OUTCOMES.index(Outcome.OVERFLOW)
+_UNRECOGNISED = OUTCOMES.index(Outcome.UNRECOGNISED)
+_MALFORMED = OUTCOMES.index(Outcome.MALFORMED)
 
 
 @dataclass(slots=True)
@@ -62,18 +62,26 @@ _FILE = TypeAdapter(_Learnt)
 
 
 @dataclass(slots=True)
-class _Pace:
-    """No more often than so many seconds, over all and for one device."""
+class _Heard:
+    """Lines of a device since the last tick, and those of them that no pack understands."""
 
-    last: float = 0.0
+    lines: int = 0
+    strange: int = 0
+
+
+@dataclass(slots=True)
+class _Pace:
+    """No more often than so many seconds, over all (`open_at` is the next time) and for one device."""
+
+    open_at: float = 0.0
     devices: dict[str, float] = field(default_factory=dict)
 
     def may(self, device: str, now: float) -> bool:
-        if 0 <= now - self.last < _LOOK_S or 0 <= now - self.devices.get(device, 0.0) < _SAME_DEVICE_S:
+        if now < self.open_at or now < self.devices.get(device, 0.0):
             return False
         if len(self.devices) > MOST_DEVICES:
             self.devices.clear()
-        self.last = self.devices[device] = now
+        self.open_at, self.devices[device] = now + _LOOK_S, now + _SAME_DEVICE_S
         return True
 
 
@@ -88,22 +96,30 @@ class Watch:
         self._devices = _learnt(folder)
         for device in self._devices.values():
             device.resume(clock())
+        self._heard: dict[str, _Heard] = {}
         self._events, self._lines = _Pace(), _Pace()
         self._tick_at = 0.0
         self._save_at = clock() + _SAVE_S
         self.alarms: tuple[Alarm, ...] = self._standing()
         self._told: set[tuple[str, ...]] = set()
 
-    def saw(self, name: str, lines: bytes, batch: Batch, decode: Callable[[bytes], Batch]) -> None:
-        """A chunk of a device has been decoded. `decode` decodes a piece of it again, for a look into single events."""
+    def saw(
+        self, name: str, lines: bytes, batch: Batch, counts: Sequence[int], decode: Callable[[bytes], Batch]
+    ) -> None:
+        """A chunk of a device has been decoded, with so many lines in each outcome; called for each chunk, so it does little.
+
+        `decode` decodes a piece of it again, for a look into single events.
+        """
         now = self._clock()
-        counts = batch.counts()
-        known = self._device(name, now)
-        strange = sum(counts[code] for code, _ in _STRANGE)
-        looked_at = sum(counts) - counts[_OVERFLOW]
-        if known is not None and looked_at:
-            known.hear(looked_at - strange, looked_at, now, self._limits)
-            if looked_at > strange and self._events.may(name, now):
+        strange = counts[_UNRECOGNISED] + counts[_MALFORMED]
+        heard = self._heard.get(name)
+        if heard is None:
+            heard = self._heard[name] = _Heard()
+        heard.lines += batch.lines
+        heard.strange += strange
+        if now >= self._events.open_at and self._events.may(name, now):
+            known = self._devices.get(name)
+            if known is not None:
                 self._look(name, known, _some(lines), decode, now)
         if strange and self._lines.may(name, now):
             self._keep_samples(name, lines, batch.outcomes, now)
@@ -135,11 +151,12 @@ class Watch:
         return True
 
     def _keep_samples(self, name: str, lines: bytes, outcomes: bytes, now: float) -> None:
-        for code, outcome in _STRANGE:
+        for code in (_UNRECOGNISED, _MALFORMED):
             at = outcomes.rfind(code)
             if at >= 0:
                 after = len(outcomes) - at
-                self.samples.add(name, lines.removesuffix(b"\n").rsplit(b"\n", after)[-after], outcome.value, now)
+                line = lines.removesuffix(b"\n").rsplit(b"\n", after)[-after]
+                self.samples.add(name, line, OUTCOMES[code].value, now)
 
     def first_heard(self, name: str) -> float:
         """When the device was first heard, in seconds since 1970; 0 where that is not known."""
@@ -152,16 +169,24 @@ class Watch:
         if 0 <= now - self._tick_at < _TICK_S:
             return
         if now - self._tick_at > _ASLEEP_S or now < self._tick_at:
+            self._events, self._lines = _Pace(), _Pace()
             for device in self._devices.values():
                 device.resume(now)
         self._tick_at = now
+        for name, heard in self._heard.items():
+            known = self._device(name, now)
+            if known is not None and heard.lines:
+                known.hear(heard.lines - heard.strange, heard.lines, now, self._limits)
+        self._heard.clear()
         for name, device in list(self._devices.items()):
             device.listen(now, self._limits)
             if device.silent and now - device.silent > self._limits.forget_s:
                 del self._devices[name]
         before, self.alarms = self.alarms, self._standing()
         if _names(before) != _names(self.alarms):
-            log.warning("drift.alarms", standing=len(self.alarms), kinds=sorted({alarm.kind for alarm in self.alarms}))
+            log.warning(
+                "drift.alarms", standing=len(self.alarms), kinds=sorted({alarm.kind.value for alarm in self.alarms})
+            )
             self.save()
         elif now >= self._save_at:
             self.save()
