@@ -25,9 +25,10 @@ from cyberalarm.envelope.keys import AnalysisKey, SigningKey
 from cyberalarm.formats.library import bundled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from cyberalarm._kernel import Batch
+    from cyberalarm.collector.drift.watch import Tally
 
 RATE = 50_000  # lines in a second
 STRANGE = b"<13>Nov 20 12:00:00 gateway mystery: user alice from 198.51.100.7 sat on the mat\n"
@@ -53,11 +54,9 @@ class Timed(Watch):
     used = 0.0
     clocked = 0
 
-    def saw(
-        self, name: str, lines: bytes, batch: Batch, counts: Sequence[int], decode: Callable[[bytes], Batch]
-    ) -> None:
+    def saw(self, name: str, lines: bytes, batch: Batch, tally: Tally, decode: Callable[[bytes], Batch]) -> None:
         before = time.thread_time()
-        super().saw(name, lines, batch, counts, decode)
+        super().saw(name, lines, batch, tally, decode)
         self.used += time.thread_time() - before
         self.clocked += 1
 

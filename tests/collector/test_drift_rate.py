@@ -98,11 +98,13 @@ def test_a_field_that_was_always_there() -> None:
     assert not after(0.0, 1.0, 1.0)
 
 
-def heard(device: Device, seconds: float, now: float, known: int = 10, lines: int = 10) -> float:
+def heard(
+    device: Device, seconds: float, now: float, known: int = 10, lines: int = 10, own: int | None = None
+) -> float:
     """Every second so many lines; gives the time after."""
     for _ in range(int(seconds)):
         now += 1
-        device.hear(known, lines, now, LIMITS)
+        device.hear(known if own is None else own, known, lines, now, LIMITS)
         device.listen(now, LIMITS)
     return now
 
@@ -130,12 +132,23 @@ def test_a_device_with_few_lines_is_judged_when_it_has_sent_ten() -> None:
     device, now = Device.new(START), START
     for _ in range(300):
         now += 60
-        device.hear(1, 1, now, LIMITS)
+        device.hear(1, 1, 1, now, LIMITS)
     assert not kinds(device)
     for _ in range(21):
         now += 60
-        device.hear(0, 1, now, LIMITS)
+        device.hear(0, 0, 1, now, LIMITS)
     assert kinds(device) == {AlarmKind.NOT_RECOGNISED}
+
+
+def test_lines_that_only_generic_rules_read_now() -> None:
+    device = Device.new(START)
+    now = heard(device, 2000, START)
+    now = heard(device, 500, now, own=0)
+    assert kinds(device) == {AlarmKind.GENERIC_ONLY}
+    now = heard(device, 500, now, known=0)
+    assert kinds(device) == {AlarmKind.NOT_RECOGNISED}, "one alarm for one thing"
+    heard(device, 800, now)
+    assert not kinds(device)
 
 
 def test_silence_is_measured_by_what_is_usual() -> None:

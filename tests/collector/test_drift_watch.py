@@ -49,9 +49,9 @@ def watching(tmp_path: Path, clock: Clock) -> Watch:
     return Watch(tmp_path, clock=clock)
 
 
-def give(watching: Watch, device: str, lines: bytes) -> None:
+def give(watching: Watch, device: str, lines: bytes, products: list[tuple[str, int]] | None = None) -> None:
     batch = DECODE(lines)
-    watching.saw(device, lines, batch, batch.counts(), DECODE)
+    watching.saw(device, lines, batch, (batch.counts(), products or batch.products()), DECODE)
 
 
 def hear(watching: Watch, clock: Clock, seconds: int, lines: bytes = KNOWN, device: str = "d-one") -> None:
@@ -86,6 +86,15 @@ def test_a_device_that_changes_its_format_and_back(watching: Watch, clock: Clock
     assert not watching.news
     hear(watching, clock, 700)
     assert (watching.alarms, watching.news) == ((), True)
+
+
+def test_a_device_whose_lines_only_a_generic_pack_reads_now(watching: Watch, clock: Clock) -> None:
+    hear(watching, clock, 1800)
+    for _ in range(500):
+        clock.now += 1
+        give(watching, "d-one", KNOWN, [("generic-kv", 20)])
+        watching.tick()
+    assert standing(watching) == {(AlarmKind.GENERIC_ONLY, "", "")}
 
 
 def test_a_field_that_goes_missing(watching: Watch, clock: Clock) -> None:

@@ -132,10 +132,11 @@ class Pipeline:
         view.ledger.add(counts)
         view.last_line = now
         view.absurd_times += batch.absurd_times
-        for product, lines in batch.products():
+        products = batch.products()
+        for product, lines in products:
             view.products[product] = view.products.get(product, 0) + lines
         if self._watch is not None:
-            self._watch.saw(device, chunk.lines, batch, counts, decode)
+            self._watch.saw(device, chunk.lines, batch, (counts, products), decode)
 
     def pass_over(self, chunk: Chunk) -> None:
         """Count a chunk's lines as overflow without looking at them: the collector ends, and there is no room."""

@@ -26,12 +26,15 @@ class AlarmKind(StrEnum):
     """What is odd."""
 
     NOT_RECOGNISED = "not-recognised"  # the share of lines that a pack understands fell
+    GENERIC_ONLY = (
+        "generic-only"  # the share of lines that a product's own pack understands fell: generic packs read them now
+    )
     FIELD_MISSING = "field-missing"  # a field that a product's events always had is gone from most
     SILENT = "silent"  # nothing arrives, for much longer than usual
 
 
 # The kinds that mean: what the device writes is not what it wrote before.
-FORMAT_KINDS = (AlarmKind.NOT_RECOGNISED, AlarmKind.FIELD_MISSING)
+FORMAT_KINDS = (AlarmKind.NOT_RECOGNISED, AlarmKind.GENERIC_ONLY, AlarmKind.FIELD_MISSING)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -114,6 +117,12 @@ def alarm_words(alarm: Alarm) -> AlarmWords:
         case AlarmKind.NOT_RECOGNISED:
             seen = f"Of its lines {_share(alarm.now)} are recognised; before it were {_share(alarm.before)}."
             return AlarmWords("Fewer lines are recognised", seen, _CHANGED)
+        case AlarmKind.GENERIC_ONLY:
+            seen = (
+                f"Of its lines {_share(alarm.now)} are understood as its own product's; before it were {_share(alarm.before)}."
+                " Others are read by general rules, which see less in them."
+            )
+            return AlarmWords("Fewer lines are fully understood", seen, _CHANGED)
         case AlarmKind.FIELD_MISSING:
             seen = (
                 f"The field {alarm.field} of {alarm.product} stands in {_share(alarm.now)} of its events;"

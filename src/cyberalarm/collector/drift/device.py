@@ -52,7 +52,7 @@ class Product:
 class Device:
     """`first` and `last` are when it was heard, `gap` its longest silence of late, `silent` since when it is silent, 0: it is not.
 
-    `lines` and `known` are of the window that is open since `began`.
+    `lines`, `known` and `own` (of the known ones: by a product's own pack) are of the window that is open since `began`.
     """
 
     first: float
@@ -62,15 +62,17 @@ class Device:
     silent: float = 0.0
     lines: int = 0
     known: int = 0
+    own: int = 0
     share: Rate = field(default_factory=Rate)
+    own_share: Rate = field(default_factory=Rate)
     products: dict[str, Product] = field(default_factory=dict)
 
     @classmethod
     def new(cls, now: float) -> Device:
         return cls(now, now, now)
 
-    def hear(self, known: int, lines: int, now: float, limits: Limits) -> None:
-        """Lines have arrived, so many of which a pack understands."""
+    def hear(self, own: int, known: int, lines: int, now: float, limits: Limits) -> None:
+        """Lines have arrived, so many of which a pack understands, and so many of them a product's own."""
         self.close_if_due(now, limits)
         self.gap = max(self.gap, now - self.last)
         self.last = now
@@ -79,6 +81,7 @@ class Device:
             self.began = now
         self.lines += lines
         self.known += known
+        self.own += own
 
     def hear_event(self, name: str, event: Mapping[str, object], now: float) -> None:
         """One of them as an event of the product of that name."""
@@ -100,8 +103,9 @@ class Device:
             self.resume(now)
         if now - self.began >= limits.window_s and self.lines >= limits.least:
             judge_share(self.share, self.known, self.lines, self.began, now, limits)
+            judge_share(self.own_share, self.own, self.lines, self.began, now, limits)
             self.gap *= max(0.0, 1 - (now - self.began) / _FORTNIGHT)
-            self.lines = self.known = 0
+            self.lines = self.known = self.own = 0
         for product in self.products.values():
             if now - product.began >= limits.window_s:
                 product.close(now, limits)
@@ -117,7 +121,7 @@ class Device:
     def resume(self, now: float) -> None:
         """The collector was not there for a while: that was not the device's silence, and its open window is too old."""
         self.last = self.began = now
-        self.lines = self.known = 0
+        self.lines = self.known = self.own = 0
         for product in self.products.values():
             product.events, product.had = 0, {}
 
@@ -130,6 +134,8 @@ class Device:
     def alarms(self, name: str) -> Iterator[Alarm]:
         if self.share.stands:
             yield _alarm(name, AlarmKind.NOT_RECOGNISED, self.share)
+        elif self.own_share.stands:  # it falls with the other, and says no more then
+            yield _alarm(name, AlarmKind.GENERIC_ONLY, self.own_share)
         for product, held in self.products.items():
             for at, rate in held.fields.items():
                 if rate.stands:

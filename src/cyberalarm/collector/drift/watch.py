@@ -15,7 +15,7 @@ import json
 import random
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
@@ -29,17 +29,20 @@ from cyberalarm.core.outcome import OUTCOMES, Outcome
 from cyberalarm.envelope.payload import MAX_ALARMS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cyberalarm._kernel import Batch
     from cyberalarm.collector.drift.rate import Limits
     from cyberalarm.core.alarm import Alarm
 
+Tally: TypeAlias = "tuple[Sequence[int], Iterable[tuple[str, int]]]"
+
 log = structlog.get_logger(__name__)
 
 STATE = "drift.json"
 MOST_DEVICES = 300
+GENERIC = "generic-"  # how the names of packs begin that read a syntax whose product nobody knows
 _LOOKED_INTO = 16  # lines of one look
 _LOOK_S = 0.1
 _SAME_DEVICE_S = 1.0
@@ -63,10 +66,11 @@ _FILE = TypeAdapter(_Learnt)
 
 @dataclass(slots=True)
 class _Heard:
-    """Lines of a device since the last tick, and those of them that no pack understands."""
+    """Lines of a device since the last tick, those of them that no pack understands, and those that only a generic one does."""
 
     lines: int = 0
     strange: int = 0
+    generic: int = 0
 
 
 @dataclass(slots=True)
@@ -103,20 +107,22 @@ class Watch:
         self.alarms: tuple[Alarm, ...] = self._standing()
         self._told: set[tuple[str, ...]] = set()
 
-    def saw(
-        self, name: str, lines: bytes, batch: Batch, counts: Sequence[int], decode: Callable[[bytes], Batch]
-    ) -> None:
-        """A chunk of a device has been decoded, with so many lines in each outcome; called for each chunk, so it does little.
+    def saw(self, name: str, lines: bytes, batch: Batch, tally: Tally, decode: Callable[[bytes], Batch]) -> None:
+        """A chunk of a device has been decoded; called for each chunk, so it does little.
 
-        `decode` decodes a piece of it again, for a look into single events.
+        `tally` are the batch's counts and products. `decode` decodes a piece of the chunk again, for a look into single events.
         """
         now = self._clock()
+        counts, products = tally
         strange = counts[_UNRECOGNISED] + counts[_MALFORMED]
         heard = self._heard.get(name)
         if heard is None:
             heard = self._heard[name] = _Heard()
         heard.lines += batch.lines
         heard.strange += strange
+        for product, count in products:
+            if product.startswith(GENERIC):
+                heard.generic += count
         if now >= self._events.open_at and self._events.may(name, now):
             known = self._devices.get(name)
             if known is not None:
@@ -176,7 +182,8 @@ class Watch:
         for name, heard in self._heard.items():
             known = self._device(name, now)
             if known is not None and heard.lines:
-                known.hear(heard.lines - heard.strange, heard.lines, now, self._limits)
+                understood = heard.lines - heard.strange
+                known.hear(max(understood - heard.generic, 0), understood, heard.lines, now, self._limits)
         self._heard.clear()
         for name, device in list(self._devices.items()):
             device.listen(now, self._limits)
