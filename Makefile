@@ -14,7 +14,7 @@ SITE := src/cyberalarm/central/site/static/cyberalarm.css
 # What tests use beside Python, Rust and Node: a browser, PDF readers, and services to scan on loopback.
 PACKAGES := chromium poppler-utils openssh-client openssh-server nginx-light lighttpd vsftpd redis-server
 
-.PHONY: help install system demo test lint format bench fuzz guides clean
+.PHONY: help install system demo test lint format bench fuzz guides conformance clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -71,7 +71,11 @@ guides: install  ## Renew docs/devices from the packs.
 	rm -rf docs/devices
 	$(BIN)/cyberalarm formats guide --folder docs/devices
 
+conformance: install  ## Renew docs/conformance.md from other people's lines, where they are (CYBERALARM_CORPORA).
+	$(BIN)/python -m tests.formats.judgements > docs/conformance.md
+
 bench: install  ## Speed and memory, beside peers in the same run; writes docs/benchmarks.md.
+	@bench/unpack-peers .build/peers
 	$(BIN)/python -m bench
 
 lock:  ## Renew requirements.lock from pyproject.toml (needs uv).

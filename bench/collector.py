@@ -280,7 +280,8 @@ def run(seconds: float = 5.0) -> list[tuple[str, str]]:
 def receivers(folder: Path) -> list[Callable[[], Receiver]]:
     """The collector, and those peers that are installed."""
     found: list[Callable[[], Receiver]] = [lambda: Collector.start(folder, free_port())]
-    path = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin"
+    unpacked = Path(__file__).resolve().parents[1] / ".build" / "peers" / "bin"  # by bench/unpack-peers
+    path = os.pathsep.join((str(unpacked), os.environ.get("PATH", ""), "/usr/sbin"))
     for name, make in (("rsyslogd", rsyslog), ("syslog-ng", syslog_ng)):
         if program := shutil.which(name, path=path):
             found.append(lambda make=make, program=program: make(folder, free_port(), program))  # type: ignore[misc]

@@ -64,6 +64,8 @@ pub struct Columns {
     pub file_sha256: Vec<Option<[u8; 32]>>,
     /// Empty: none.
     pub sender_domain: Texts,
+    /// For the sieve only: the line tells the end of what another has told.
+    pub again: Vec<bool>,
 }
 
 impl Columns {
@@ -77,6 +79,7 @@ impl Columns {
         self.last.push(time);
         self.time_said.push(row.time.is_some());
         self.count.push(1);
+        self.again.push(row.again);
         self.sensor.push(row.sensor);
         self.product.push(product);
         self.device.push(0);

@@ -177,6 +177,7 @@ impl<'l> Decoder<'l> {
     ) -> Option<(Outcome, usize)> {
         let line = self.library.line(number)?;
         observer.candidate(line);
+        slots.of_line(text);
         let mut result = None;
         self.library.recogniser.place(number, text, header, &mut |place| {
             slots.reset(line.names.len());

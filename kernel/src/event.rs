@@ -88,6 +88,8 @@ pub struct Row<'a> {
     pub threat: Cow<'a, str>,
     pub file_sha256: Option<[u8; 32]>,
     pub sender_domain: Option<String>,
+    /// The end of what another line has told.
+    pub again: bool,
 }
 
 impl Row<'_> {
@@ -114,6 +116,7 @@ impl Row<'_> {
             threat: Cow::Borrowed(""),
             file_sha256: None,
             sender_domain: None,
+            again: false,
         }
     }
 }

@@ -243,8 +243,14 @@ impl<'a> Parser<'a> {
             }
             end += digits + 2;
         }
-        // Digits alone are a message's number.
-        let named = rest.iter().take(name).any(|byte| !byte.is_ascii_digit());
+        // Digits alone are a message's number, and no name begins with a bracket, a date, or an IPv6 address.
+        let word = rest.get(..name).unwrap_or_default();
+        let date = word.get(4) == Some(&b'-') && word.iter().take(4).all(u8::is_ascii_digit);
+        let address = rest.iter().take(LONGEST_ADDRESS).take_while(|byte| byte.is_ascii_hexdigit() || **byte == b':').count();
+        let address = rest.get(..address).unwrap_or_default();
+        let group = crate::value::parse_address(address.strip_suffix(b":").filter(|one| !one.ends_with(b":")).unwrap_or(address))
+            .is_some();
+        let named = word.first() != Some(&b'(') && !date && !group && word.iter().any(|byte| !byte.is_ascii_digit());
         if !named || rest.get(end) != Some(&b':') {
             return false;
         }
@@ -261,7 +267,11 @@ impl<'a> Parser<'a> {
         let before = self.at;
         self.at += 2;
         let mut fields: [&'a [u8]; 5] = [b""; 5];
-        for field in &mut fields {
+        let mut half = 0;
+        for (number, field) in fields.iter_mut().enumerate() {
+            if number == 2 {
+                half = self.at;
+            }
             let rest = self.rest();
             let Some(end) = rest.iter().take(LONGEST_HOST + 1).position(|&byte| byte == b' ') else {
                 self.at = before;
@@ -279,6 +289,8 @@ impl<'a> Parser<'a> {
         self.header.time = time;
         self.header.msgid = if msgid == b"-" { b"" } else { msgid };
         self.header.host = if host == b"-" { b"" } else { host };
+        // Some write this header's beginning and then their message at once.
+        self.header.starts.push(half);
         self.header.program = if program == b"-" { b"" } else { program };
         self.mark();
         self.structured_data();

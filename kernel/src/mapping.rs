@@ -253,10 +253,17 @@ impl Assign {
     /// Fill the row's field from the slots. A value that is there but impossible is an error; one that is not there is not.
     pub fn apply(&self, slots: &Slots, row: &mut Row, schema: &Schema, context: &Context) -> Result<(), Impossible> {
         if let Some(slot) = self.only.filter(|_| self.whole) {
-            return self.fill(slots.get(slot).filter(|value| !value.is_empty()), row, schema, context);
+            let value = slots.get(slot).filter(|value| !value.is_empty());
+            return self.fill(value.filter(|value| self.believed(slots, value)), row, schema, context);
         }
         let value = self.source(slots);
-        self.fill(value.as_deref(), row, schema, context)
+        let sure = self.from.iter().flatten().all(|&slot| slots.get(slot).is_none_or(|value| self.believed(slots, value)));
+        self.fill(value.as_deref().filter(|_| sure), row, schema, context)
+    }
+
+    /// An address or port at the very end of a long line may have lost digits.
+    fn believed(&self, slots: &Slots, value: &[u8]) -> bool {
+        !matches!(self.target, Target::SrcIp | Target::DstIp | Target::SrcPort | Target::DstPort) || !slots.may_be_cut(value)
     }
 
     fn fill(&self, value: Option<&[u8]>, row: &mut Row, schema: &Schema, context: &Context) -> Result<(), Impossible> {

@@ -15,6 +15,7 @@ const MOST_SLOTS: usize = 256;
 pub struct Kind {
     pub name: String,
     pub noise: bool,
+    again: bool,
     sensor: u8,
     when: Vec<Condition>,
     require: Vec<Target>,
@@ -196,6 +197,7 @@ fn compile_kind(source: &Source, kind: &spec::Kind, schema: &Schema, names: &mut
     Ok(Kind {
         name: kind.name.clone(),
         noise: kind.noise,
+        again: kind.again,
         sensor: schema.sensor.code(sensor).ok_or_else(|| format!("there is no sensor {sensor:?}"))?,
         when,
         require: kind.require.clone(),
@@ -276,6 +278,7 @@ impl Kind {
             return Meaning::Noise;
         }
         let mut row = Row::of_sensor(self.sensor);
+        row.again = self.again;
         for assign in &self.assigns {
             if let Err(Impossible(target)) = assign.apply(slots, &mut row, schema, context) {
                 // A time that cannot be is replaced by the time of receipt; an address or port that cannot be is a broken line.

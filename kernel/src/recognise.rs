@@ -17,8 +17,10 @@ use std::sync::OnceLock;
 /// How far into a line the distinguishing literals are looked for.
 const SEEN: usize = 2_048;
 const LONGEST_PROGRAM: usize = 64;
-/// More lines than this that begin alike are sooner found by searching.
+/// So few lines that begin alike are sooner asked one by one than searched for.
 const MOST_ALIKE: usize = 6;
+/// Asking a line costs about as much as searching so many bytes (measured in instructions, on lines of 150 and of 600 bytes).
+const ASKING: usize = 12;
 /// How far behind the message's beginning a `locate` text may stand.
 const LOCATED: usize = 160;
 
@@ -161,7 +163,7 @@ impl Recogniser {
     pub fn direct(&self, text: &[u8], header: &Header, found: &mut Vec<usize>) {
         found.clear();
         for &start in &header.starts {
-            self.begun(text.get(start..).unwrap_or_default(), found);
+            self.begun(text, start, found);
         }
         if !header.program.is_empty() && header.program.len() <= LONGEST_PROGRAM {
             let mut name = [0; LONGEST_PROGRAM];
@@ -175,10 +177,10 @@ impl Recogniser {
         found.dedup();
     }
 
-    /// The direct packs' lines that begin as `text` does.
-    fn begun(&self, text: &[u8], found: &mut Vec<usize>) {
+    /// The direct packs' lines that begin as `text` does at `start`.
+    fn begun(&self, text: &[u8], start: usize, found: &mut Vec<usize>) {
         let Ok(mut state) = self.beginnings.start_state(Anchored::Yes) else { return };
-        for &byte in text {
+        for &byte in text.get(start..).unwrap_or_default() {
             state = self.beginnings.next_state(Anchored::Yes, state, byte);
             if !self.beginnings.is_special(state) {
                 continue;
@@ -198,7 +200,8 @@ impl Recogniser {
     }
 
     fn told_apart(&self, alike: &Alike, text: &[u8], found: &mut Vec<usize>) {
-        if alike.lines.len() <= MOST_ALIKE {
+        let lines = alike.lines.len();
+        if lines <= MOST_ALIKE || lines * ASKING < text.len().min(SEEN) {
             found.extend(&alike.lines);
             return;
         }

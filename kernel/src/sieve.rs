@@ -51,9 +51,17 @@ struct RuleSpec {
     #[serde(default)]
     ports: Vec<u16>,
     #[serde(default)]
+    category: Vec<String>,
+    #[serde(default)]
     trusted_source: bool,
     #[serde(default)]
     remembered_source: bool,
+    /// The source is one of the member's own addresses.
+    #[serde(default)]
+    own_source: bool,
+    /// The line tells the end of what another has told.
+    #[serde(default)]
+    again: bool,
 }
 
 #[derive(Deserialize)]
@@ -73,8 +81,11 @@ struct Rule {
     action: u32,
     direction: u32,
     ports: Option<HashSet<u16>>,
+    category: u32,
     trusted_source: bool,
     remembered_source: bool,
+    own_source: bool,
+    again: bool,
 }
 
 pub struct Sieve {
@@ -126,8 +137,11 @@ impl Sieve {
                     action: mask(&rule.action, &spec.schema.action)?,
                     direction: mask(&rule.direction, &spec.schema.direction)?,
                     ports: (!rule.ports.is_empty()).then(|| rule.ports.iter().copied().collect()),
+                    category: mask(&rule.category, &spec.schema.category)?,
                     trusted_source: rule.trusted_source,
                     remembered_source: rule.remembered_source,
+                    own_source: rule.own_source,
+                    again: rule.again,
                     name: rule.name.clone(),
                 })
             };
@@ -179,18 +193,25 @@ impl Sieve {
         let direction = *direction;
         let port = columns.dst_port.get(row).copied().flatten();
         let time = *columns.time.get(row)?;
+        let category = *columns.category.get(row)?;
+        let again = *columns.again.get(row)?;
         let remembered = self.memory.knows(&src, time, self.remember_ms);
         let found = self.rules.iter().position(|rule| {
             rule.sensor & (1 << sensor) != 0
                 && rule.action & (1 << action) != 0
                 && rule.direction & (1 << direction) != 0
                 && rule.ports.as_ref().is_none_or(|ports| port.is_some_and(|port| ports.contains(&port)))
+                && rule.category & (1 << category) != 0
+                && (!rule.again || again)
+                && (!rule.own_source || self.home.contains(&src))
                 && (!rule.trusted_source || self.trusted.contains(&src))
                 && (!rule.remembered_source || remembered)
         });
         let kept = found.and_then(|number| self.rules.get(number)).is_none_or(|rule| rule.outcome == Outcome::Kept);
-        let hostile = sensor != self.firewall || action != self.allowed;
-        if kept && hostile && direction == INBOUND && src != NO_ADDRESS {
+        // What was let in and says nothing bad, be it traffic or a sign-in, makes no source a hostile one.
+        let harmless = action == self.allowed && (sensor == self.firewall || category == 0);
+        let inbound = direction == INBOUND || (dst == NO_ADDRESS && direction == 0 && !self.home.contains(&src));
+        if kept && !harmless && inbound && src != NO_ADDRESS {
             self.memory.remember(src, time);
         }
         found

@@ -92,6 +92,9 @@ pub struct Kind {
     pub name: String,
     #[serde(default)]
     pub noise: bool,
+    /// Tells the end of what another line has told.
+    #[serde(default)]
+    pub again: bool,
     #[serde(default)]
     pub sensor: Option<String>,
     #[serde(default)]

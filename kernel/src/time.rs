@@ -4,6 +4,9 @@
 //! the future. Everything is total on arbitrary bytes; nothing before 1980 or after 2199, and no 30 February, is accepted.
 
 use crate::value::parse_u64;
+use cursor::Cursor;
+
+mod cursor;
 
 /// What a time without year or zone is read against.
 #[derive(Clone, Copy)]
@@ -28,7 +31,6 @@ const EARLIEST: i64 = 315_532_800_000; // 1980-01-01
 /// From 1601, where Windows' file times begin, to 1970.
 const FILETIME_EPOCH: i64 = 11_644_473_600_000;
 const LATEST: i64 = 7_258_118_400_000; // 2200-01-01
-const MONTHS: [&[u8; 3]; 12] = [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
 
 /// Days since 1970-01-01 of a civil date (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
 fn days(year: i64, month: i64, day: i64) -> i64 {
@@ -65,160 +67,6 @@ pub enum Order {
     Month,
 }
 
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    /// A zone's name was read that several zones have.
-    unsure: bool,
-}
-
-/// Names of zones that mean one offset only, in minutes east of UTC; BST is Britain's (tz database, abbreviations in use since 2000).
-const ZONES: [(&[u8], i64); 20] = [
-    (b"UTC", 0),
-    (b"GMT", 0),
-    (b"Z", 0),
-    (b"WET", 0),
-    (b"BST", 60),
-    (b"WEST", 60),
-    (b"CET", 60),
-    (b"CEST", 120),
-    (b"EET", 120),
-    (b"EEST", 180),
-    (b"MSK", 180),
-    (b"JST", 540),
-    (b"NZST", 720),
-    (b"NZDT", 780),
-    (b"EST", -300),
-    (b"EDT", -240),
-    (b"CDT", -300),
-    (b"MDT", -360),
-    (b"MST", -420),
-    (b"PDT", -420),
-];
-/// Names that several zones have: a time with one of them is not known.
-const UNSURE_ZONES: [&[u8]; 6] = [b"CST", b"IST", b"AST", b"PST", b"SST", b"ECT"];
-
-impl Cursor<'_> {
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn eat(&mut self, wanted: &[u8]) -> Option<u8> {
-        let byte = self.peek().filter(|byte| wanted.contains(byte))?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    fn spaces(&mut self) {
-        while self.eat(b" ").is_some() {}
-    }
-
-    /// A number of `least` to `most` digits.
-    fn number(&mut self, least: usize, most: usize) -> Option<i64> {
-        let rest = self.bytes.get(self.at..)?;
-        let digits = rest.iter().take(most).take_while(|byte| byte.is_ascii_digit()).count();
-        if digits < least {
-            return None;
-        }
-        let value = parse_u64(rest.get(..digits)?)?;
-        self.at += digits;
-        i64::try_from(value).ok()
-    }
-
-    fn month(&mut self) -> Option<i64> {
-        let name = self.bytes.get(self.at..self.at + 3)?;
-        let index = MONTHS.iter().position(|month| month.eq_ignore_ascii_case(name))?;
-        self.at += 3;
-        i64::try_from(index + 1).ok()
-    }
-
-    /// `HH:MM:SS[.fraction]` in ms of the day.
-    fn clock(&mut self) -> Option<i64> {
-        let hour = self.number(1, 2)?;
-        self.eat(b":")?;
-        let minute = self.number(2, 2)?;
-        self.eat(b":")?;
-        let second = self.number(2, 2)?;
-        if hour > 23 || minute > 59 || second > 60 {
-            return None;
-        }
-        let mut ms = (minute * 60 + second) * 1000;
-        let before = self.at;
-        if self.eat(b".,").is_some() {
-            let mut scale = 100;
-            let mut any = false;
-            while let Some(digit) = self.eat(b"0123456789") {
-                ms += i64::from(digit - b'0') * scale;
-                scale /= 10;
-                any = true;
-            }
-            if !any {
-                self.at = before;
-            }
-        }
-        Some(ms + self.half_of_day(hour)? * 3_600_000)
-    }
-
-    /// The hour of 24, when `AM` or `PM` follows.
-    fn half_of_day(&mut self, hour: i64) -> Option<i64> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let blank = usize::from(rest.first() == Some(&b' '));
-        let word = rest.get(blank..blank + 2).unwrap_or_default();
-        let ends = rest.get(blank + 2).is_none_or(|byte| !byte.is_ascii_alphanumeric());
-        let afternoon = word.eq_ignore_ascii_case(b"PM");
-        if !ends || !(afternoon || word.eq_ignore_ascii_case(b"AM")) {
-            return Some(hour);
-        }
-        self.at += blank + 2;
-        (1..=12).contains(&hour).then_some(hour % 12 + if afternoon { 12 } else { 0 })
-    }
-
-    /// A zone: `Z`, `UTC`, `BST`, `+01:00`, `-0530`, `UTC+1`; seconds east of UTC. Consumes nothing when there is none.
-    fn zone(&mut self) -> Option<i64> {
-        let before = self.at;
-        self.spaces();
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let word = rest.iter().take(5).take_while(|byte| byte.is_ascii_uppercase()).count();
-        let ends = rest.get(word).is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_' | b'.'));
-        let name = rest.get(..word).filter(|_| ends).unwrap_or_default();
-        // `UTC+01:00` and `GMT-5` are their offsets.
-        let signed =
-            rest.starts_with(b"UTC+") || rest.starts_with(b"UTC-") || rest.starts_with(b"GMT+") || rest.starts_with(b"GMT-");
-        if signed {
-            self.at += 3;
-            let zone = self.signed_zone();
-            if zone.is_none() {
-                self.at = before;
-            }
-            return zone;
-        }
-        if let Some((_, minutes)) = ZONES.iter().find(|(known, _)| *known == name) {
-            self.at += word;
-            return Some(minutes * 60);
-        }
-        if UNSURE_ZONES.contains(&name) {
-            self.at += word;
-            self.unsure = true;
-            return Some(0);
-        }
-        let zone = self.signed_zone();
-        match zone {
-            // Some devices write both an offset and a Z; the offset is the one with a number in it.
-            Some(_) => drop(self.eat(b"Z")),
-            None => self.at = before,
-        }
-        zone
-    }
-
-    fn signed_zone(&mut self) -> Option<i64> {
-        let sign = if self.eat(b"+-")? == b'-' { -1 } else { 1 };
-        let hours = self.number(1, 2)?;
-        let colon = self.eat(b":").is_some();
-        let minutes = self.number(2, 2).or((!colon).then_some(0))?;
-        (hours <= 14 && minutes <= 59).then_some(sign * (hours * 3600 + minutes * 60))
-    }
-}
-
 fn build(date: (i64, i64, i64), clock: i64, zone: Option<i64>, context: &Context) -> Option<i64> {
     let (year, month, day) = date;
     if !(1..=12).contains(&month) || !(1..=days_in_month(year, month)).contains(&day) {
@@ -232,7 +80,7 @@ fn build(date: (i64, i64, i64), clock: i64, zone: Option<i64>, context: &Context
 /// `2026-11-20T07:00:00.123+01:00`, also with `/`, a space for the `T`, and no zone.
 fn iso(cursor: &mut Cursor, context: &Context) -> Option<i64> {
     let year = cursor.number(4, 4)?;
-    let separator = cursor.eat(b"-/.")?;
+    let separator = cursor.eat(b"-/.:")?;
     let month = cursor.number(1, 2)?;
     cursor.eat(&[separator])?;
     let day = cursor.number(1, 2)?;
@@ -319,6 +167,7 @@ fn web(cursor: &mut Cursor, context: &Context) -> Option<i64> {
         cursor.eat(&[separator])?;
     }
     let year = cursor.number(4, 4)?;
+    cursor.eat(b",");
     cursor.eat(b": ")?;
     let clock = cursor.clock()?;
     let zone = cursor.zone();
@@ -419,7 +268,7 @@ pub struct Scanned {
 pub fn scan(bytes: &[u8], context: &Context) -> Option<Scanned> {
     let mut cursor = Cursor { bytes, at: 0, unsure: false };
     let found = match bytes.first()? {
-        b'0'..=b'9' if bytes.get(4).is_some_and(|byte| matches!(byte, b'-' | b'/' | b'.')) => iso(&mut cursor, context),
+        b'0'..=b'9' if bytes.get(4).is_some_and(|byte| matches!(byte, b'-' | b'/' | b'.' | b':')) => iso(&mut cursor, context),
         b'0'..=b'9' if bytes.get(4) == Some(&b' ') => year_first(&mut cursor, context),
         b'0'..=b'9' => web(&mut cursor, context),
         byte if byte.is_ascii_alphabetic() => bsd(&mut cursor, context),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cyberalarm.formats.library import bundled
+from tests.formats import judgements
 from tests.formats.corpora import expected, folders, lines, needs_corpora
 from tests.kernel.decoding import Fate, fates
 
@@ -15,81 +17,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = [pytest.mark.corpora, needs_corpora]
+FALLBACKS = {pack.name for pack in bundled().packs if pack.fallback}
 
-# Which packs may speak for a folder's lines. `linux-system` knows every machine's everyday services and makes no events.
-OWN = {
-    "cisco-asa": ["cisco-asa", "cisco-ftd", "pix", "cisco-pix", "cisco-fwsm", "common"],
-    "fortinet-fortigate": ["fortigate", "fortinet-ngfw", "fortinet"],
-    # The kernel's firewall under other names: UniFi and Aviatrix gateways log through it.
-    "linux-netfilter": ["iptables", "iptables-scan-multi-port", "kernel", "ubiquiti-unifi", "unifi-logs", "aviatrix"],
-    "netgate-pfsense": ["pfsense", "pf-logs", "pfsense-gui-auth"],
-    "oisf-suricata": ["suricata", "suricata-logs-evelog", "malicious-ioc"],
-    "clamav-clamav": ["clamav"],
-    "apache-spamassassin": [],
-    "rspamd-rspamd": [],
-}
-# What stands in these folders without being the product's own log, and how many such lines there are.
-STRANGERS = {
-    "sc4s/fortinet-ngfw": 1,  # FortiWeb behind a program name
-    "sc4s/pfsense": 1,  # the kernel's own trouble
-    "sc4s/ubiquiti-unifi": 4,  # switches and access points
-    "crowdsec-hub/unifi-logs": 1,  # sshd
-    "wazuh-engine/fortinet": 12,  # FortiClient and FortiMail
-}
-KNOWN = [
-    "crowdsec-hub/iptables-scan-multi-port",
-    "crowdsec-hub/pf-logs",
-    "crowdsec-hub/pfsense-gui-auth",
-    "crowdsec-hub/suricata-logs-evelog",
-    "crowdsec-hub/unifi-logs",
-    "sc4s/cisco-asa",
-    "sc4s/cisco-fwsm",
-    "sc4s/cisco-pix",
-    "sc4s/fortinet-ngfw",
-    "sc4s/pfsense",
-    "sc4s/suricata",
-    "sc4s/ubiquiti-unifi",
-    "wazuh/cisco-asa",
-    "wazuh/cisco-ftd",
-    "wazuh/fortigate",
-    "wazuh/iptables",
-    "wazuh/pfsense",
-    "wazuh/pix",
-    "wazuh-decoder-samples/cisco-asa",
-    "wazuh-decoder-samples/cisco-ftd",
-    "wazuh-decoder-samples/clamav",
-    "wazuh-decoder-samples/fortigate",
-    "wazuh-decoder-samples/kernel",
-    "wazuh-decoder-samples/pfsense",
-    "wazuh-decoder-samples/pix",
-    "wazuh-engine/fortinet",
-    "wazuh-engine/suricata",
-]
-
-
-@pytest.mark.parametrize("folder", KNOWN)
-def test_our_products_lines_are_known(folder: str) -> None:
-    found = fates(*lines(folder))
-    product = folder.rpartition("/")[2]
-    mine = {pack for pack, products in OWN.items() if product in products}
-    assert mine
-    unknown = [f.line for f in found if f.product not in mine | {"linux-system"}]
-    assert len(unknown) == STRANGERS.get(folder, 0), unknown
-    # In these collections a few lines are cut off, or hold words for addresses; most are whole.
-    broken = sum(f.outcome == "malformed" for f in found)
-    assert broken <= max(1, len(found) // 8)
+# Lines in folders that nobody judges may only be known to these: products whose lines stand in many collections.
+EVERYWHERE = {"linux-system", "web-access"}
 
 
 def test_no_pack_claims_another_products_lines() -> None:
+    """What a pack claims, some judgement must grant: as the folder's own product, or as a stranger whose line it is."""
+    judged = {folder.name: folder for folder in judgements.folders()}
+    grants = judgements.grants()
     wrong: Counter[tuple[str, str, str]] = Counter()
     seen = 0
-    for folder in folders():
-        product = folder.rpartition("/")[2]
-        for found in fates(*lines(folder)):
+    for name in folders():
+        folder = judged.get(name)
+        for found in fates(*lines(name)):
             seen += 1
-            if found.product in (None, "linux-system") or product in OWN[found.product]:
-                continue
-            wrong[(folder, found.product, found.outcome)] += 1
+            granted = found.product in grants.get(name, ())
+            if folder is not None:
+                granted = found.product in folder.packs or found.line in folder.strangers
+            if not (granted or found.product in {None, *EVERYWHERE, *FALLBACKS}):
+                wrong[(name, str(found.product), found.outcome)] += 1
     assert not wrong
     assert seen > 5_000
 

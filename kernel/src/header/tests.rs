@@ -124,6 +124,28 @@ fn relays_put_addresses_lengths_and_facilities_in_front() {
 }
 
 #[test]
+fn half_of_the_newer_header_may_stand_before_a_message() {
+    let line = "<111>1 2026-11-18T09:15:00Z vault CEF:0|V|P|1|2|three four five|6|a=b c=d";
+    let header = parse(line.as_bytes(), &CONTEXT);
+    assert_eq!(header.host, b"vault");
+    assert!(header.starts.contains(&line.find("CEF").unwrap_or(0)));
+}
+
+#[test]
+fn addresses_and_dates_are_no_programs() {
+    for line in ["2001:db8::1 - - [x", "<13>Nov 18 09:15:00 gw fe80::1: x", "2026-11-18T09:15:00.123Z,EX1: x", "::1 x: y"] {
+        assert_eq!(parse(line.as_bytes(), &CONTEXT).program, b"", "{line}");
+    }
+    check("<13>Nov 18 09:15:00 gw fee: m", "gw", "fee", Some(AT), "m");
+}
+
+#[test]
+fn a_bracket_begins_no_program() {
+    let line = "Nov 18 10:15:00 fb (2026-11-18T09:15:00) firewall: msg_id=1";
+    assert_eq!(parse(line.as_bytes(), &CONTEXT).program, b"");
+}
+
+#[test]
 fn relays_rewrite_only_the_beginning() {
     let time = Some(AT);
     let line = "<189>Nov 18 09:20:48 198.51.100.2 585917: host: Nov 18 09:15:00.000: %SEC-6-IPACCESSLOGP: x";

@@ -73,13 +73,18 @@ fn lines_of_direct_packs_come_first_and_are_found_by_how_they_begin() -> Result<
 
 #[test]
 fn many_lines_that_begin_alike_are_told_apart_by_what_they_contain() -> Result<(), String> {
-    let context = crate::time::Context { reference: 0, offset: 0 };
+    let context = crate::time::Context { reference: 1_795_003_200_000, offset: 0 };
     let mut all: Vec<Wanted> =
         (0..=MOST_ALIKE).map(|n| Wanted { direct: true, ..wanted(&["xxxx"], &[&[&format!("key{n}")]]) }).collect();
     all.push(direct(&["xxxx"]));
     let recogniser = Recogniser::new(all)?;
     let mut found = Vec::new();
-    for (text, lines) in [("xxxx key3 key1", &[1, 3, MOST_ALIKE + 1][..]), ("xxxx", &[MOST_ALIKE + 1]), ("key3 xxxx", &[])] {
+    for (text, lines) in [
+        ("xxxx key3 key1", &[1, 3, MOST_ALIKE + 1][..]),
+        ("<1>Nov 18 09:15:00 gw key3: xxxx", &[3, MOST_ALIKE + 1]),
+        ("xxxx", &[MOST_ALIKE + 1]),
+        ("key3 xxxx", &[]),
+    ] {
         recogniser.direct(text.as_bytes(), &crate::header::parse(text.as_bytes(), &context), &mut found);
         assert_eq!(found, lines, "{text}");
     }

@@ -159,7 +159,9 @@ impl KeyValue {
     fn quoted<'a>(&self, inner: &'a [u8]) -> Option<Value<'a>> {
         let mut end = scan::find(self.quoted_ends, inner);
         let mut escaped = false;
-        while *inner.get(end)? != self.signs.quote {
+        // Where the escape is the quote itself, two of them are one.
+        let doubled = |end: usize| self.signs.escape == self.signs.quote && inner.get(end + 1) == Some(&self.signs.quote);
+        while *inner.get(end)? != self.signs.quote || doubled(end) {
             escaped = true;
             end += 2;
             end += scan::find(self.quoted_ends, inner.get(end..)?);

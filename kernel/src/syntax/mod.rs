@@ -22,16 +22,31 @@ pub struct Slots<'a> {
     values: Vec<Option<Cow<'a, [u8]>>>,
     /// What each kind of key-value line has taught, by its number.
     habits: Vec<habit::Habit>,
+    /// Where a line ends that may have been cut there; 0 for none.
+    cut_at: usize,
 }
+
+/// Lines from this length on may have been cut by a relay: RFC 3164 allows 1,024 bytes, and many cut a little before.
+const MAY_BE_CUT: usize = 1_000;
 
 impl<'a> Slots<'a> {
     pub fn new() -> Self {
-        Self { values: Vec::new(), habits: Vec::new() }
+        Self { values: Vec::new(), habits: Vec::new(), cut_at: 0 }
     }
 
     pub fn reset(&mut self, size: usize) {
         self.values.clear();
         self.values.resize_with(size, || None);
+    }
+
+    /// Remember where the line ends from which values are taken.
+    pub fn of_line(&mut self, line: &[u8]) {
+        self.cut_at = if line.len() >= MAY_BE_CUT { line.as_ptr_range().end as usize } else { 0 };
+    }
+
+    /// Whether a value ends where a long line does: its last digits may be missing.
+    pub fn may_be_cut(&self, value: &[u8]) -> bool {
+        self.cut_at != 0 && value.as_ptr_range().end as usize == self.cut_at
     }
 
     /// Keep a value unless the slot has one already.

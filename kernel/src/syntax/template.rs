@@ -111,11 +111,7 @@ fn capture(body: &[u8], kind: Kind, stack: &[&[Part]]) -> Option<usize> {
         Kind::Rest => Some(body.len()),
         Kind::Int => run_of(u8::is_ascii_digit),
         Kind::Word => run_of(|byte| !byte.is_ascii_whitespace()).map(|word| word_before_literal(body, word, stack)),
-        Kind::Ip => run_of(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':')).map(|length| {
-            // A colon or full stop after an address belongs to the sentence, not to it.
-            let trailing = body[..length].iter().rev().take_while(|&&byte| matches!(byte, b'.' | b':')).count();
-            if trailing == 1 { length - 1 } else { length }
-        }),
+        Kind::Ip => Some(address(body)).filter(|&length| length > 0),
         Kind::Quoted => Some(up_to_quote(body)),
         Kind::Last => next_literal(stack).and_then(|literal| memmem::rfind(body, literal)),
         Kind::UpTo => match next_literal(stack) {
@@ -123,6 +119,19 @@ fn capture(body: &[u8], kind: Kind, stack: &[&[Part]]) -> Option<usize> {
             None => Some(body.len()),
         },
     }
+}
+
+/// How much of `body` an address may be. Behind IPv4's full stops a colon begins a port.
+fn address(body: &[u8]) -> usize {
+    let mut stops = false;
+    let made_of = |byte: &&u8| {
+        stops |= **byte == b'.';
+        byte.is_ascii_hexdigit() || **byte == b'.' || (**byte == b':' && !stops)
+    };
+    let length = body.iter().take_while(made_of).count();
+    // A colon or full stop after an address belongs to the sentence, not to it.
+    let trailing = body.iter().take(length).rev().take_while(|&&byte| matches!(byte, b'.' | b':')).count();
+    if trailing == 1 { length - 1 } else { length }
 }
 
 /// How much of `body` stands before a quotation mark that no backslash escapes.

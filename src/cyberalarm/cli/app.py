@@ -32,6 +32,8 @@ NOUNS = {
     "lab": ("cyberalarm.cli.lab", "Make and play scripted suspicious activity."),
     "demo": ("cyberalarm.cli.demo", "The whole system at work on this machine."),
 }
+# Logs nothing, and is used in pipelines, where starting should take no time.
+SILENT = "formats"
 
 
 class _LateGroup(TyperGroup):
@@ -45,6 +47,8 @@ class _LateGroup(TyperGroup):
         if cmd_name not in NOUNS:
             return None
         module, words = NOUNS[cmd_name]
+        if cmd_name != SILENT:
+            log_to_stderr(logging.WARNING)
         noun: typer.Typer = importlib.import_module(module).app
         # As at the root: help and errors in plain text, and no options about shells.
         noun.rich_markup_mode = None
@@ -87,7 +91,6 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The program's entry: run a command (of `sys.argv` if None is given) and end with its exit code."""
-    log_to_stderr(logging.WARNING)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that stdout cannot write is no reason to fail
     try:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
-from rich.table import Table
 
 from cyberalarm.cli.printing import ExitCode, Output, print_document, print_error, print_rows, result_console
 from cyberalarm.formats.library import bundled, compile_bundled
 
 if TYPE_CHECKING:
+    from cyberalarm._kernel import Sieve
     from cyberalarm.formats.pack import Pack
 
 app = typer.Typer(no_args_is_help=True, help="How vendors write: decode lines, list and check packs.")
@@ -88,13 +88,17 @@ class _Decoder:
     """Decodes streams in pieces, so that memory is bounded by the piece."""
 
     def __init__(self, sieve: bool, config: Path | None, rows: _Rows) -> None:
-        from cyberalarm.collector import config as configuration
-        from cyberalarm.collector import sieve as sieves
-
-        settings = configuration.load(config)
         self._kernel = bundled().kernel
-        self._offset = settings.utc_offset_s if config else 0
-        self._sieve = sieves.build(settings) if sieve else None
+        self._offset = 0
+        self._sieve: Sieve | None = None
+        if sieve or config:
+            # Only here: plain decoding starts sooner without them.
+            from cyberalarm.collector import config as configuration
+            from cyberalarm.collector import sieve as sieves
+
+            settings = configuration.load(config)
+            self._offset = settings.utc_offset_s if config else 0
+            self._sieve = sieves.build(settings) if sieve else None
         self._rows = rows
         self._line = 1
 
@@ -142,6 +146,8 @@ def list_packs(output: OutputOption = Output.HUMAN) -> None:
 
 
 def _show_packs() -> None:
+    from rich.table import Table
+
     table = Table("Pack", "Vendor", "Product", "Sensor", "Can send by", box=None)
     table.columns[0].no_wrap = True
     for pack in bundled().packs:
@@ -234,3 +240,21 @@ def guide(
     for pack in library.packs:
         (folder / f"{pack.name}.md").write_text(pages.page(pack), encoding="utf-8")
     (folder / "README.md").write_text(pages.index(library.packs), encoding="utf-8")
+
+
+@app.command()
+def new(
+    file: Annotated[Path, typer.Argument(help="A file of sample lines of one device.", exists=True, dir_okay=False)],
+    name: Annotated[str, typer.Option(help="The pack's name, vendor-product in small letters.")],
+    to: Annotated[Path | None, typer.Option(help="Where to write it; else it is printed.")] = None,
+) -> None:
+    """Start a pack from sample lines: guesses the syntax, proposes the mapping, and replaces addresses in the examples."""
+    from cyberalarm.formats.draft import draft
+
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        text = draft(lines, name)
+    if to is None:
+        result_console().print(text, markup=False, highlight=False, soft_wrap=True)
+        return
+    with to.open("x", encoding="utf-8") as target:
+        target.write(text)

@@ -10,23 +10,14 @@ import sys
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
-import structlog
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-
 from cyberalarm.core.errors import CyberAlarmError, NotReachableError, RefusedError
 
+# rich and structlog take longer to load than many commands take, so they are loaded where they are used.
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
 
 
 class Output(StrEnum):
@@ -70,10 +61,14 @@ def _harmless(text: str) -> str:
 
 def result_console() -> Console:
     """Where results go; highlighting and markup are off, because texts may be strangers'."""
+    from rich.console import Console
+
     return Console(highlight=False, markup=False, soft_wrap=True)
 
 
 def progress_console() -> Console:
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False)
 
 
@@ -108,15 +103,21 @@ def print_document(output: Output, document: Mapping[str, object], show: Callabl
 
 def byte_progress() -> Progress:
     """Bars over bytes, on stderr, shown on a terminal only."""
+    from rich.progress import TimeRemainingColumn, TransferSpeedColumn
+
     return _progress(TransferSpeedColumn(), TimeRemainingColumn())
 
 
 def count_progress() -> Progress:
     """Bars over things that are counted, on stderr, shown on a terminal only."""
+    from rich.progress import MofNCompleteColumn, TimeElapsedColumn
+
     return _progress(MofNCompleteColumn(), TimeElapsedColumn())
 
 
 def _progress(*figures: ProgressColumn) -> Progress:
+    from rich.progress import BarColumn, Progress, TextColumn
+
     # Descriptions may hold file and host names, in which square brackets are no markup.
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), *figures)
     return Progress(*columns, console=progress_console(), transient=True, disable=not sys.stderr.isatty())
@@ -124,6 +125,8 @@ def _progress(*figures: ProgressColumn) -> Progress:
 
 def log_to_stderr(level: int) -> None:
     """Structured logs from `level` (of the logging module) on, one JSON object a line."""
+    import structlog
+
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

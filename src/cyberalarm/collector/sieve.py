@@ -29,6 +29,9 @@ class Rule(BaseModel):
     action: list[str] = []
     direction: list[str] = []
     ports: Literal["risky"] | list[int] = []
+    category: list[str] = []
+    own_source: bool = False
+    again: bool = False
     trusted_source: bool = False
     remembered_source: bool = False
 

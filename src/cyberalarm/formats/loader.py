@@ -145,6 +145,7 @@ def _kind_spec(pack: Pack, line: Line, kind: Kind, when: Conditions) -> dict[str
     return {
         "name": kind.name,
         "noise": kind.noise,
+        "again": kind.again,
         "sensor": kind.sensor,
         "when": [spec for slot, test in when.items() for spec in _condition_specs(slot, test)],
         "columns": kind.columns,

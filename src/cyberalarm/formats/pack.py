@@ -92,6 +92,7 @@ class Kind(_Strict):
 
     name: Text
     noise: bool = False
+    again: bool = False
     sensor: Sensor | None = None
     when: Conditions | list[Conditions] = {}
     columns: list[Text] = []

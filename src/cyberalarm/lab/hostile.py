@@ -113,7 +113,7 @@ def _events(device: Device, member: Member, src: str, text: str, rng: Random) ->
             return [(Housekeeping(Topic.CONFIGURATION, "office", inside, detail=text), Outcome.NOISE)]
         case Vendor.PFSENSE:
             return [
-                (Housekeeping(Topic.LOGIN_FAILED, text, inside), Outcome.NOISE),
+                (Housekeeping(Topic.LOGIN_FAILED, text, inside), Outcome.INTERNAL),
                 (Housekeeping(Topic.LEASE, "office", inside, detail=text), Outcome.NOISE),
             ]
         case Vendor.SURICATA:

@@ -61,6 +61,10 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+# Below are services' ports (RFC 6335, system ports).
+FIRST_CLIENT_PORT = 1024
+
+
 class Maker:
     """Happenings at one member. Every method takes a time (ms UTC) and gives one or more flows."""
 
@@ -150,8 +154,11 @@ class Maker:
                 c.user,
                 ended=True,
             )
-            # the end of a connection already told: recognised, and no second event
-            flows.append(Flow(at + c.seconds * 1000 + 200, device.name, over, Outcome.NOISE))
+            # the end of a connection already told: read like its beginning, and no second event
+            ending = Outcome.ROUTINE if outcome is Outcome.KEPT else outcome
+            if min(c.src_port, c.dst_port) >= FIRST_CLIENT_PORT:
+                ending = Outcome.NOISE  # such a line does not say who began
+            flows.append(Flow(at + c.seconds * 1000 + 200, device.name, over, ending))
         return flows
 
     def inside(self, at: int, device: Device) -> list[Flow]:
@@ -264,7 +271,9 @@ class Maker:
             received=rng.randrange(800, 400_000),
             packets=rng.randrange(4, 300),
         )
-        return [Flow(at, device.name, Observation(kind, connection, rng.choice(SITES)), Outcome.NOISE)]
+        # of what goes out, flows are traffic; the rest repeats what they say
+        outcome = Outcome.OUTBOUND if kind is ObservationKind.FLOW else Outcome.NOISE
+        return [Flow(at, device.name, Observation(kind, connection, rng.choice(SITES)), outcome)]
 
     def alert(self, at: int, device: Device) -> list[Flow]:
         """An IDS alert about one of the usual knockers."""
@@ -321,9 +330,13 @@ class Maker:
 
 
 def housekeeping_outcome(device: Device, event: Housekeeping) -> Outcome:
-    """Talk about the device is noise, but for one line: a FortiGate names both ends of a refused sign-in."""
-    if device.vendor is Vendor.FORTIGATE and event.topic is Topic.LOGIN_FAILED:
+    """Talk about the device is noise, but for sign-ins, which name where somebody sat: here always inside."""
+    firewalls = (Vendor.FORTIGATE, Vendor.ASA, Vendor.PFSENSE)
+    if device.vendor in firewalls and event.topic in (Topic.LOGIN, Topic.LOGIN_FAILED):
         return Outcome.INTERNAL
+    far_ends = {Vendor.ASA: (Topic.VPN_DOWN,), Vendor.FORTIGATE: (Topic.VPN_UP,)}
+    if event.topic in far_ends.get(device.vendor, ()):
+        return Outcome.ROUTINE
     return Outcome.NOISE
 
 

@@ -61,6 +61,15 @@ fn blanks_in_values_end_where_the_next_key_begins() {
 }
 
 #[test]
+fn quotation_marks_may_be_doubled_in_pairs() {
+    let signs = kv::Signs { pair: b',', equals: b'=', quote: b'"', escape: b'"', last_may_be_cut: false, spaced: true };
+    let syntax = Syntax::Kv(kv::KeyValue::new(0, keys(&["q", "ip"]), signs));
+    let body = br#"q="a="",ip=""8.8.8.8""",ip="192.0.2.1""#;
+    assert_eq!(texts(&split(&syntax, 2, body).1), some(&[r#"a=",ip="8.8.8.8""#, "192.0.2.1"]));
+    assert!(split(&syntax, 2, br#"q="a"""#).0 == Split::Broken);
+}
+
+#[test]
 fn blanks_in_keys_where_another_sign_stands_between_pairs() {
     let syntax = spaced(b',', b':', &["Local Host", "Remote Host IP", "Rule"]);
     let body = b"Local Host: 192.0.2.1,Remote Host Name: ,Remote Host IP: 2001:db8::1,Rule: Block, all,Local Host: 8.8.8.8";
@@ -82,6 +91,16 @@ fn json_keys_with_full_stops_and_any_place_of_a_list() {
     let syntax = json(&["id.orig_h", "list.*.ip", "a.b.c"]);
     let body = br#"{"id.orig_h":"192.0.2.1","list":[{"x":1},{"ip":"192.0.2.2"},{"ip":"8.8.8.8"}],"a":{"b.c":3}}"#;
     assert_eq!(texts(&split(&syntax, 3, body).1), some(&["192.0.2.1", "192.0.2.2", "3"]));
+}
+
+#[test]
+fn a_colon_behind_ipv4_begins_a_port() {
+    for (body, address) in
+        [("192.0.2.1:80 x", "192.0.2.1"), ("::ffff:192.0.2.1:80 x", "::ffff:192.0.2.1"), ("192.0.2.1:80. x", "192.0.2.1")]
+    {
+        assert_eq!(captured("{a:ip}:{b:int}", body), Some(some(&[address, "80"])), "{body}");
+    }
+    assert_eq!(captured("{a:ip}: {b:int}", "2001:db8::1: 7"), Some(some(&["2001:db8::1", "7"])));
 }
 
 #[test]

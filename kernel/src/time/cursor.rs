@@ -1,0 +1,159 @@
+//! Reading dates, clocks and zones from the start of some bytes.
+
+use crate::value::parse_u64;
+
+const MONTHS: [&[u8; 3]; 12] = [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
+
+pub struct Cursor<'a> {
+    pub bytes: &'a [u8],
+    pub at: usize,
+    /// A zone's name was read that several zones have.
+    pub unsure: bool,
+}
+
+/// Names of zones that mean one offset only, in minutes east of UTC; BST is Britain's (tz database, abbreviations in use since 2000).
+const ZONES: [(&[u8], i64); 20] = [
+    (b"UTC", 0),
+    (b"GMT", 0),
+    (b"Z", 0),
+    (b"WET", 0),
+    (b"BST", 60),
+    (b"WEST", 60),
+    (b"CET", 60),
+    (b"CEST", 120),
+    (b"EET", 120),
+    (b"EEST", 180),
+    (b"MSK", 180),
+    (b"JST", 540),
+    (b"NZST", 720),
+    (b"NZDT", 780),
+    (b"EST", -300),
+    (b"EDT", -240),
+    (b"CDT", -300),
+    (b"MDT", -360),
+    (b"MST", -420),
+    (b"PDT", -420),
+];
+/// Names that several zones have: a time with one of them is not known.
+const UNSURE_ZONES: [&[u8]; 6] = [b"CST", b"IST", b"AST", b"PST", b"SST", b"ECT"];
+
+impl Cursor<'_> {
+    pub fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    pub fn eat(&mut self, wanted: &[u8]) -> Option<u8> {
+        let byte = self.peek().filter(|byte| wanted.contains(byte))?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    pub fn spaces(&mut self) {
+        while self.eat(b" ").is_some() {}
+    }
+
+    /// A number of `least` to `most` digits.
+    pub fn number(&mut self, least: usize, most: usize) -> Option<i64> {
+        let rest = self.bytes.get(self.at..)?;
+        let digits = rest.iter().take(most).take_while(|byte| byte.is_ascii_digit()).count();
+        if digits < least {
+            return None;
+        }
+        let value = parse_u64(rest.get(..digits)?)?;
+        self.at += digits;
+        i64::try_from(value).ok()
+    }
+
+    pub fn month(&mut self) -> Option<i64> {
+        let name = self.bytes.get(self.at..self.at + 3)?;
+        let index = MONTHS.iter().position(|month| month.eq_ignore_ascii_case(name))?;
+        self.at += 3;
+        i64::try_from(index + 1).ok()
+    }
+
+    /// `HH:MM:SS[.fraction]` in ms of the day.
+    pub fn clock(&mut self) -> Option<i64> {
+        let hour = self.number(1, 2)?;
+        self.eat(b":")?;
+        let minute = self.number(2, 2)?;
+        self.eat(b":")?;
+        let second = self.number(2, 2)?;
+        if hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
+        let mut ms = (minute * 60 + second) * 1000;
+        let before = self.at;
+        if self.eat(b".,").is_some() {
+            let mut scale = 100;
+            let mut any = false;
+            while let Some(digit) = self.eat(b"0123456789") {
+                ms += i64::from(digit - b'0') * scale;
+                scale /= 10;
+                any = true;
+            }
+            if !any {
+                self.at = before;
+            }
+        }
+        Some(ms + self.half_of_day(hour)? * 3_600_000)
+    }
+
+    /// The hour of 24, when `AM` or `PM` follows.
+    fn half_of_day(&mut self, hour: i64) -> Option<i64> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let blank = usize::from(rest.first() == Some(&b' '));
+        let word = rest.get(blank..blank + 2).unwrap_or_default();
+        let ends = rest.get(blank + 2).is_none_or(|byte| !byte.is_ascii_alphanumeric());
+        let afternoon = word.eq_ignore_ascii_case(b"PM");
+        if !ends || !(afternoon || word.eq_ignore_ascii_case(b"AM")) {
+            return Some(hour);
+        }
+        self.at += blank + 2;
+        (1..=12).contains(&hour).then_some(hour % 12 + if afternoon { 12 } else { 0 })
+    }
+
+    /// A zone: `Z`, `UTC`, `BST`, `+01:00`, `-0530`, `UTC+1`; seconds east of UTC. Consumes nothing when there is none.
+    pub fn zone(&mut self) -> Option<i64> {
+        let before = self.at;
+        self.spaces();
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let word = rest.iter().take(5).take_while(|byte| byte.is_ascii_uppercase()).count();
+        let ends = rest.get(word).is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_' | b'.'));
+        let name = rest.get(..word).filter(|_| ends).unwrap_or_default();
+        // `UTC+01:00` and `GMT-5` are their offsets.
+        let signed =
+            rest.starts_with(b"UTC+") || rest.starts_with(b"UTC-") || rest.starts_with(b"GMT+") || rest.starts_with(b"GMT-");
+        if signed {
+            self.at += 3;
+            let zone = self.signed_zone();
+            if zone.is_none() {
+                self.at = before;
+            }
+            return zone;
+        }
+        if let Some((_, minutes)) = ZONES.iter().find(|(known, _)| *known == name) {
+            self.at += word;
+            return Some(minutes * 60);
+        }
+        if UNSURE_ZONES.contains(&name) {
+            self.at += word;
+            self.unsure = true;
+            return Some(0);
+        }
+        let zone = self.signed_zone();
+        match zone {
+            // Some devices write both an offset and a Z; the offset is the one with a number in it.
+            Some(_) => drop(self.eat(b"Z")),
+            None => self.at = before,
+        }
+        zone
+    }
+
+    fn signed_zone(&mut self) -> Option<i64> {
+        let sign = if self.eat(b"+-")? == b'-' { -1 } else { 1 };
+        let hours = self.number(1, 2)?;
+        let colon = self.eat(b":").is_some();
+        let minutes = self.number(2, 2).or((!colon).then_some(0))?;
+        (hours <= 14 && minutes <= 59).then_some(sign * (hours * 3600 + minutes * 60))
+    }
+}
