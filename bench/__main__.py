@@ -22,6 +22,7 @@ SCRIPTS = {
     "collector.py": "One collector, end to end over UDP",
     "ingest.py": "The centre's receiving side",
     "store.py": "The event store",
+    "drift.py": "What watching for drift costs a collector",
     "scanner.py": "The scanner",
 }
 VERSIONS = ("cyberalarm", "chdb", "clickhouse-connect", "pyarrow", "cryptography", "django")

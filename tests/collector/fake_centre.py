@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from cyberalarm.core.alarm import Alarm
+
 REFERENCE = "c-test"
 
 
@@ -61,6 +63,7 @@ class Taken:
     key: str
     ledgers: dict[str, Ledger]
     events: pa.Table
+    alarms: tuple[Alarm, ...] | None = None
 
 
 class FakeCentre:
@@ -80,6 +83,7 @@ class FakeCentre:
         self.clock_ms = 0
         self.held = False
         self.minimum_version = "0.1.0"
+        self.bundle_form = 2
         self.asked_status = 0
         self.answers: deque[Answer | Callable[[bytes], Answer]] = deque()
         self.lock = threading.Lock()
@@ -147,8 +151,11 @@ class FakeCentre:
             return self.receipts[digest]
         self._check_chain(header)
         opened = sealing.open_sealed(envelope, {k.public.key_id: k for k in self.analysis})
-        ledgers, stream = payload.unpack(opened)
-        events = pa.ipc.open_stream(stream).read_all()
+        inside = payload.read(opened)
+        if inside.alarms is not None and self.bundle_form < payload.FORM_WITH_ALARMS:
+            raise Refusal(422, "payload-malformed")
+        ledgers = inside.ledgers
+        events = pa.ipc.open_stream(inside.arrow_ipc).read_all()
         kept = sum(ledger.outcomes[Outcome.KEPT] for ledger in ledgers.values())
         lines = sum(ledger.received for ledger in ledgers.values())
         balanced = all(ledger.balanced for ledger in ledgers.values())
@@ -158,7 +165,7 @@ class FakeCentre:
             raise Refusal(422, "header-mismatch")
         if events.num_rows > 200_000:
             raise Refusal(422, "events-too-many")
-        self.taken.append(Taken(header.sequence, digest, header.key, ledgers, events))
+        self.taken.append(Taken(header.sequence, digest, header.key, ledgers, events, inside.alarms))
         self.sequence, self.head = header.sequence, digest
         receipt = Receipt(digest, header.collector, header.sequence, events.num_rows, self.now())
         self.receipts[digest] = receipts.issue(receipt, self.receipt_key)
@@ -187,6 +194,7 @@ class FakeCentre:
             self.sequence + 1,
             self.head,
             keys,
+            self.bundle_form,
         )
         return status.sign(self.receipt_key)
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cyberalarm.core.alarm import Alarm, AlarmKind
 from cyberalarm.core.outcome import Ledger, Outcome
 from cyberalarm.envelope import canonical, payload, sealing
 from cyberalarm.envelope.errors import (
@@ -267,11 +268,75 @@ def test_payload_round_trip(counted: dict[str, list[int]], arrow: bytes) -> None
             payload.unpack(cut)
 
 
-@given(st.binary(max_size=200), st.booleans())
+alarms = st.builds(
+    Alarm,
+    st.from_regex(r"[a-z0-9-]{1,32}", fullmatch=True),
+    st.sampled_from(AlarmKind),
+    st.sampled_from(["", "linux-netfilter"]),
+    st.sampled_from(["", "dst_port"]),
+    st.integers(0, 2**40),
+    st.integers(0, 1000),
+    st.integers(0, 1000),
+)
+
+
+@given(ledgers, st.binary(max_size=300), st.lists(alarms, max_size=5, unique=True))
 @settings(deadline=None)
-def test_payload_is_total(noise: bytes, magic: bool) -> None:
+def test_payload_with_alarms_round_trip(counted: dict[str, list[int]], arrow: bytes, standing: list[Alarm]) -> None:
+    made = {device: ledger_of(c) for device, c in counted.items()}
+    packed = payload.pack(made, arrow, standing)
+    assert packed[:4] == b"CAP2"
+    assert payload.read(packed) == payload.Payload(made, tuple(sorted(standing)), arrow)
+    assert payload.unpack(packed) == (made, arrow)
+    assert payload.read(payload.pack(made, arrow)).alarms is None
+    for cut in (packed[:-1], packed + b"\0"):
+        with pytest.raises(PayloadMalformed):
+            payload.read(cut)
+
+
+def with_notes(notes: str) -> bytes:
+    framed = b"".join(len(part).to_bytes(4) + part for part in (b"{}", notes.encode(), b""))
+    return b"CAP2" + framed
+
+
+ONE = canonical.encode(Alarm("d-1", AlarmKind.SILENT, "", "", 1, 0, 0).to_json()).decode()
+
+
+def test_notes_of_a_newer_collector_are_read_as_far_as_they_are_known() -> None:
+    newer = ONE.replace("silent", "of-tomorrow"), ONE.replace('"since"', '"sign":{"x":[]},"since"')
+    read = payload.read(with_notes(f'{{"alarms":[{newer[0]},{newer[1]}],"further":["x"],"version":9}}'))
+    assert read.alarms == (Alarm("d-1", AlarmKind.SILENT, "", "", 1, 0, 0),)
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        "", "{}", "[]", '{"alarms":[]}', '{"alarms":{},"version":1}', '{"alarms":[5],"version":1}',
+        '{"alarms":[{}],"version":1}', '{"alarms": [],"version":1}', '{"alarms":[],"version":0}',
+        f'{{"alarms":[{ONE.replace("d-1", "d 1")}],"version":1}}',
+        f'{{"alarms":[{",".join([ONE] * (payload.MAX_ALARMS + 1))}],"version":1}}',
+    ],
+)  # fmt: skip
+def test_wrong_notes_are_refused(notes: str) -> None:
     with pytest.raises(PayloadMalformed):
-        payload.unpack((b"CAP1" if magic else b"") + noise)
+        payload.read(with_notes(notes))
+
+
+def test_the_most_alarms_fit() -> None:
+    names = ["x" * 28 + f"{n:04}" for n in range(payload.MAX_ALARMS)]
+    longest = [
+        Alarm(name, AlarmKind.NOT_RECOGNISED, "p" * 64, "sender_domain", 253_402_300_799_000, 1000, 1000)
+        for name in names
+    ]
+    assert len(payload.read(payload.pack({}, b"", longest)).alarms or ()) == payload.MAX_ALARMS
+    assert len(payload.pack({}, b"", longest)) < payload.MAX_NOTES
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"CAP1", b"CAP2"]))
+@settings(deadline=None)
+def test_payload_is_total(noise: bytes, magic: bytes) -> None:
+    with pytest.raises(PayloadMalformed):
+        payload.read(magic + noise)
 
 
 @pytest.mark.parametrize(

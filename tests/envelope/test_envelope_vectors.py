@@ -52,6 +52,20 @@ def test_our_code_agrees_with_the_vectors(suite: Suite) -> None:
     assert len(codes) == 6
 
 
+def test_our_code_agrees_with_the_payloads() -> None:
+    vector = json.loads((VECTORS / "payloads.json").read_text())
+    for one in vector["payloads"]:
+        read = payload.read(bytes.fromhex(one["bytes"]))
+        assert {device: ledger.to_json() for device, ledger in read.ledgers.items()} == one["ledgers"]
+        assert (None if read.alarms is None else [alarm.to_json() for alarm in read.alarms]) == one["alarms"]
+        assert read.arrow_ipc.hex() == one["arrow"]
+        assert payload.pack(read.ledgers, read.arrow_ipc, read.alarms).hex() == one["bytes"]
+    for raw in vector["refused"]:
+        with pytest.raises(EnvelopeRefused) as caught:
+            payload.read(bytes.fromhex(raw))
+        assert caught.value.code == "payload-malformed"
+
+
 def _verified(envelope: bytes, key: VerifyKey) -> bytes:
     sealing.verify(envelope, key)
     return envelope

@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cyberalarm.central.events.arrow import table_of
+from cyberalarm.core.alarm import Alarm, AlarmKind
 from cyberalarm.core.outcome import Ledger, Outcome
 from cyberalarm.envelope import canonical, payload, receipts, sealing
 from cyberalarm.envelope.documents import Enrolment, Status
@@ -129,6 +130,38 @@ def suite_vector(suite: Suite) -> dict[str, object]:
     }
 
 
+def payloads_vector() -> dict[str, object]:
+    """Payloads of both forms, unsealed; and some that are no payload."""
+    alarms = (
+        Alarm("d1", AlarmKind.FIELD_MISSING, "linux-netfilter", "dst_port", SEALED, 1000, 20),
+        Alarm("d1", AlarmKind.NOT_RECOGNISED, "", "", SEALED, 998, 410),
+        Alarm("d2", AlarmKind.SILENT, "", "", SEALED, 0, 0),
+    )
+    counts = {device: ledger.to_json() for device, ledger in ledgers().items()}
+    arrow = events()
+    good = [
+        (payload.pack(ledgers(), arrow), counts, None),
+        (payload.pack(ledgers(), arrow, alarms), counts, [alarm.to_json() for alarm in alarms]),
+        (payload.pack({}, arrow, ()), {}, []),
+    ]
+    second = good[1][0]
+    bad = [
+        b"",
+        b"CAP3" + second[4:],
+        second[:-1],
+        second + b"\0",
+        b"CAP1" + second[4:],
+        second.replace(b":410", b": 41"),
+    ]
+    return {
+        "payloads": [
+            {"bytes": raw.hex(), "ledgers": inside, "alarms": standing, "arrow": arrow.hex()}
+            for raw, inside, standing in good
+        ],
+        "refused": [raw.hex() for raw in bad],
+    }
+
+
 def documents_vector() -> dict[str, object]:
     centre, by = SigningKey(fixed("receipts")), SigningKey(fixed("collector"))
     key = AnalysisKey(Suite.CLASSIC, fixed("analysis x25519")).public
@@ -175,6 +208,7 @@ def documents_vector() -> dict[str, object]:
 def main() -> None:
     vectors = {f"envelope-{suite}": suite_vector(suite) for suite in Suite}
     vectors["documents"] = documents_vector()
+    vectors["payloads"] = payloads_vector()
     for name, vector in vectors.items():
         (HERE / f"{name}.json").write_text(json.dumps(vector, indent=1) + "\n", "utf-8")
 

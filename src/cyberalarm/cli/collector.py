@@ -1,4 +1,4 @@
-"""`cyberalarm collector run|enrol|replay|explain|doctor`."""
+"""`cyberalarm collector run|enrol|replay|explain|doctor|samples`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -156,7 +157,35 @@ def doctor(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> 
             console.print(f"{signs[check.verdict]}  {check.link}: {check.found}")
             if check.next_step:
                 console.print(f"           → {check.next_step}")
+            if check.sample:
+                console.print(f"           such a line, redacted: {check.sample}")
 
     print_rows(output, [asdict(check) for check in checks], show)
     ends = {Verdict.GOOD: ExitCode.DONE, Verdict.ATTENTION: ExitCode.INCOMPLETE, Verdict.BAD: ExitCode.FAILED}
     raise typer.Exit(ends[worst(checks)])
+
+
+@app.command("samples")
+def show_samples(
+    device: Annotated[str | None, typer.Argument(help="The id of one device, such as d-4kq7xz.")] = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """Show lines that were not recognised or are damaged, redacted: the newest forms of each device. They are not sent."""
+    from cyberalarm.collector.drift import samples
+
+    kept = samples.read(_load(config).data)
+    chosen = {name: forms for name, forms in kept.items() if device in (None, name)}
+    rows = [{"device": name, **sample.model_dump()} for name, forms in chosen.items() for sample in reversed(forms)]
+
+    def show() -> None:
+        console = result_console()
+        for name, forms in chosen.items():
+            console.print(f"Device {name}, newest first:")
+            for sample in reversed(forms):
+                at = datetime.fromtimestamp(sample.last).astimezone()
+                console.print(f"  {at:%Y-%m-%d %H:%M}  {sample.outcome}  {sample.form}")
+        if not chosen:
+            console.print("No sample is kept: every line that was looked at was recognised.")
+
+    print_rows(output, rows, show)

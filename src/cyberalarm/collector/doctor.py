@@ -9,16 +9,19 @@ import os
 import shutil
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cyberalarm.collector import identity as identities
 from cyberalarm.collector import state as notes
 from cyberalarm.collector.centre import STATUS_PATH, Centre
+from cyberalarm.collector.drift import samples
 from cyberalarm.collector.files import is_held
 from cyberalarm.collector.pipeline import CLOCK_FLOOR_S
 from cyberalarm.collector.receive.endpoint import bound
+from cyberalarm.core.alarm import AlarmKind, alarm_words
 from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.core.outcome import Ledger, Outcome
 from cyberalarm.envelope.documents import Status
@@ -26,11 +29,14 @@ from cyberalarm.envelope.requests import sign_request
 
 if TYPE_CHECKING:
     from cyberalarm.collector.config import CollectorConfig
+    from cyberalarm.collector.drift.samples import Sample
     from cyberalarm.collector.state import DeviceNote, State
+    from cyberalarm.core.alarm import Alarm
 
 _STALE_STATE = 30.0
 _CLOCK_BOUND_MS = 60_000
 _SILENT = 15 * 60.0
+_NEW = 86_400.0
 _LEAST_FREE = 512 * 1024 * 1024
 _NEARLY_FULL = 0.8
 
@@ -43,12 +49,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One link: what was looked at, what was found, and what to do about it."""
+    """One link: what was looked at, what was found, and what to do about it; with a line that shows it, redacted."""
 
     link: str
     verdict: Verdict
     found: str
     next_step: str = ""
+    sample: str = ""  # redacted
 
 
 def examine(config: CollectorConfig) -> list[Check]:
@@ -96,7 +103,7 @@ def _program(config: CollectorConfig) -> list[Check]:
     checks = [Check("Program", Verdict.GOOD, "The collector is running.")]
     if state.clock_unset:
         checks.append(_clock_unset())
-    return [*checks, *_devices(state), *_connections(state), _sending(state)]
+    return [*checks, *_devices(state, samples.read(config.data)), *_connections(state), _sending(state)]
 
 
 def _port_free(endpoint: str, kind: socket.SocketKind) -> Check:
@@ -120,8 +127,9 @@ def _clock_unset() -> Check:
     )
 
 
-def _devices(state: State) -> list[Check]:
-    if not state.devices:
+def _devices(state: State, kept: dict[str, list[Sample]]) -> list[Check]:
+    alarms = [alarm for alarm in (note.alarm() for note in state.alarms) if alarm is not None]
+    if not state.devices and not alarms:
         return [
             Check(
                 "Devices",
@@ -130,7 +138,31 @@ def _devices(state: State) -> list[Check]:
                 "Point your firewall's syslog at this machine; check that no firewall stands between them.",
             )
         ]
-    return [_device(name, note) for name, note in state.devices.items()]
+    checks = []
+    for name, note in state.devices.items():
+        check = _device(name, note)
+        checks.append(replace(check, sample=_newest(kept, name)) if check.verdict is Verdict.BAD else check)
+    return [*checks, *(_alarm(alarm, kept) for alarm in alarms)]
+
+
+def _alarm(alarm: Alarm, kept: dict[str, list[Sample]]) -> Check:
+    words = alarm_words(alarm)
+    since = datetime.fromtimestamp(alarm.since / 1000).astimezone()
+    found = f"{words.title}, since {since.day} {since:%B %Y at %H:%M}. {words.seen}"
+    sample = _newest(kept, alarm.device, missing=alarm.kind is AlarmKind.FIELD_MISSING)
+    return Check(
+        f"Device {alarm.device}: drift",
+        Verdict.ATTENTION,
+        found,
+        words.next_step,
+        "" if alarm.kind is AlarmKind.SILENT else sample,
+    )
+
+
+def _newest(kept: dict[str, list[Sample]], device: str, *, missing: bool = False) -> str:
+    """The newest sample of a device's lines that are not understood, or that lack a field."""
+    of_kind = (one for one in reversed(kept.get(device, [])) if (one.outcome == AlarmKind.FIELD_MISSING) is missing)
+    return next((sample.form for sample in of_kind), "")
 
 
 def _device(name: str, note: DeviceNote) -> Check:
@@ -147,13 +179,16 @@ def _device(name: str, note: DeviceNote) -> Check:
             "Raise net.core.rmem_max, or give the machine another core.",
         )
     found = f"{ledger.received:,} lines from {note.source}: {', '.join(note.products) or 'no product recognised'}."
+    if time.time() - note.first_heard < _NEW:
+        found += " It is new: first heard within the last day."
     unrecognised = ledger.outcomes[Outcome.UNRECOGNISED]
     if ledger.received and unrecognised * 2 > ledger.received:
         return Check(
             link,
             Verdict.BAD,
             f"{found} {unrecognised:,} of them are not recognised.",
-            "Check the device's log format on its page in the documentation; `cyberalarm collector explain LINE` tells more.",
+            "Check the device's log format on its page in the documentation; `cyberalarm collector samples` shows such lines, and"
+            " `cyberalarm collector explain LINE` tells more.",
         )
     silent = time.time() - note.last_line
     if note.last_line and silent > _SILENT:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
 
     from cyberalarm.collector.config import CollectorConfig
     from cyberalarm.collector.devices import DeviceNames
+    from cyberalarm.collector.drift.watch import Watch
     from cyberalarm.collector.receive.chunk import Chunk
     from cyberalarm.collector.spool import Link, Spool
+    from cyberalarm.core.alarm import Alarm
     from cyberalarm.envelope.keys import AnalysisPublicKey, SigningKey
     from cyberalarm.formats.library import Library
 
@@ -43,6 +46,16 @@ _EARLIEST_MS = 946_684_800_000  # 2000-01-01: what the centre takes, at the earl
 
 
 @dataclass(frozen=True, slots=True)
+class Bundle:
+    """Gathered and drained, but not yet in the spool. `alarms` are None for a centre that does not read them."""
+
+    ledgers: Mapping[str, Ledger]
+    arrow_ipc: bytes
+    rows: int
+    alarms: tuple[Alarm, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sealer:
     """What it takes to make an envelope of this collector's."""
 
@@ -50,15 +63,13 @@ class Sealer:
     key: SigningKey
     to: AnalysisPublicKey
 
-    def put(
-        self, spool: Spool, ledgers: Mapping[str, Ledger], arrow_ipc: bytes, rows: int, *, last: bool = False
-    ) -> Link:
+    def put(self, spool: Spool, bundle: Bundle, *, last: bool = False) -> Link:
         """Seal a bundle and spool it. Raises SpoolFullError."""
-        payload = pack(ledgers, arrow_ipc)
-        lines = sum(ledger.received for ledger in ledgers.values())
+        payload = pack(bundle.ledgers, bundle.arrow_ipc, bundle.alarms)
+        lines = sum(ledger.received for ledger in bundle.ledgers.values())
 
         def seal_at(sequence: int, previous: str) -> bytes:
-            header = Header(self.collector, sequence, previous, int(time.time() * 1000), rows, lines)
+            header = Header(self.collector, sequence, previous, int(time.time() * 1000), bundle.rows, lines)
             return seal(payload, header, self.to, self.key)
 
         return spool.put(seal_at, last=last)
@@ -75,18 +86,17 @@ class DeviceView:
     absurd_times: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Bundle:
-    """Gathered and drained, but not yet in the spool."""
-
-    ledgers: dict[str, Ledger]
-    arrow_ipc: bytes
-    rows: int
-
-
 class Pipeline:
+    """`watch` notices drift, where there is one; `tells_alarms` once the centre has said that it reads them."""
+
     def __init__(
-        self, config: CollectorConfig, library: Library, devices: DeviceNames, spool: Spool, sealer: Sealer
+        self,
+        config: CollectorConfig,
+        library: Library,
+        devices: DeviceNames,
+        spool: Spool,
+        sealer: Sealer,
+        watch: Watch | None = None,
     ) -> None:
         self._config = config
         self._kernel = library.kernel
@@ -95,8 +105,10 @@ class Pipeline:
         self._devices = devices
         self._spool = spool
         self.sealer = sealer
+        self._watch = watch
+        self.tells_alarms = False
         self._ledgers: dict[str, Ledger] = {}
-        self._pending: _Bundle | None = None
+        self._pending: Bundle | None = None
         self._opened = 0.0
         self._retry_at = 0.0
         self.views: dict[str, DeviceView] = {}
@@ -106,11 +118,12 @@ class Pipeline:
         device, ledger, view = self._device(chunk.source)
         now = time.time()
         reference = int(now * 1000) if reference_ms is None else max(reference_ms, _EARLIEST_MS)
-        batch = self._kernel.decode(
-            chunk.lines,
+        decode = partial(
+            self._kernel.decode,
             received_ms=reference,
             utc_offset_s=self._config.utc_offset_at(reference / 1000),
         )
+        batch = decode(chunk.lines)
         self._sieve.apply(batch)
         self._summary.add(batch, device)
         counts = batch.counts()
@@ -119,8 +132,11 @@ class Pipeline:
         view.ledger.add(counts)
         view.last_line = now
         view.absurd_times += batch.absurd_times
-        for product, lines in batch.products():
+        products = batch.products()
+        for product, lines in products:
             view.products[product] = view.products.get(product, 0) + lines
+        if self._watch is not None:
+            self._watch.saw(device, chunk.lines, batch, (counts, products), decode)
 
     def pass_over(self, chunk: Chunk) -> None:
         """Count a chunk's lines as overflow without looking at them: the collector ends, and there is no room."""
@@ -149,14 +165,20 @@ class Pipeline:
     def due(self) -> bool:
         """Is it time to close the bundle?"""
         now = time.monotonic()
-        if not (self._ledgers or self._pending) or now < self._retry_at:
+        if not (self._ledgers or self._pending or self._news) or now < self._retry_at:
             return False
         return (
             self._pending is not None
+            or self._news
             or now - self._opened >= self._config.bundle_seconds
             or self._summary.rows >= self._config.bundle_rows
             or len(self._ledgers) >= MAX_DEVICES - 1
         )
+
+    @property
+    def _news(self) -> bool:
+        """Has an alarm begun or ended that the centre should hear of without waiting for lines?"""
+        return self.tells_alarms and self._watch is not None and self._watch.news
 
     @property
     def has_room(self) -> bool:
@@ -169,14 +191,15 @@ class Pipeline:
         `last`: the process is about to end; call it until there is nothing left (`unspooled`), or no room.
         """
         if self._pending is None:
-            if not self._ledgers or (self._spool.full and not last):
+            if not (self._ledgers or self._news) or (self._spool.full and not last):
                 return None
             arrow_ipc, rows = self._summary.drain()
-            self._pending = _Bundle(self._ledgers, arrow_ipc, rows)
+            alarms = self._watch.told() if self._watch is not None and self.tells_alarms else None
+            self._pending = Bundle(self._ledgers, arrow_ipc, rows, alarms)
             self._ledgers = {}
         bundle = self._pending
         try:
-            link = self.sealer.put(self._spool, bundle.ledgers, bundle.arrow_ipc, bundle.rows, last=last)
+            link = self.sealer.put(self._spool, bundle, last=last)
         except SpoolFullError as error:
             log.warning("pipeline.no_room", code=error.code)
             self._retry_at = time.monotonic() + _RETRY_SECONDS

@@ -19,6 +19,7 @@ from cyberalarm.collector import identity as identities
 from cyberalarm.collector import state as notes
 from cyberalarm.collector.centre import STATUS_PATH, Centre
 from cyberalarm.collector.devices import DeviceNames
+from cyberalarm.collector.drift.watch import Watch
 from cyberalarm.collector.errors import CentreRefusedError, PartFailedError
 from cyberalarm.collector.pipeline import CLOCK_FLOOR_S, Pipeline, Sealer
 from cyberalarm.collector.receive.chunk import Intake
@@ -29,6 +30,7 @@ from cyberalarm.collector.ship import Shipper
 from cyberalarm.collector.spool import Spool
 from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.envelope.documents import Status
+from cyberalarm.envelope.payload import FORM_WITH_ALARMS
 from cyberalarm.envelope.requests import sign_request
 from cyberalarm.formats.library import bundled
 
@@ -54,7 +56,8 @@ class Service:
         self._lock = RLock()
         self._spool = Spool(config.data / "spool", config.spool_bytes)
         sealer = Sealer(self._identity.collector, self._key, self._identity.analysis_key)
-        self._pipeline = Pipeline(config, bundled(), DeviceNames(config.data), self._spool, sealer)
+        self._watch = Watch(config.data)
+        self._pipeline = Pipeline(config, bundled(), DeviceNames(config.data), self._spool, sealer, self._watch)
         self._centre = Centre(self._identity.centre, self._identity.pin, config.proxy)
         to_ship = Centre(self._identity.centre, self._identity.pin, config.proxy)
         self._shipper = Shipper(to_ship, self._identity, self._spool, self._lock)
@@ -110,6 +113,7 @@ class Service:
             log.error("collector.lines_lost", lines=self._pipeline.unspooled)
         self._ending.set()
         self._shipper.stop(timeout=10)
+        self._watch.save()
         self._write_state()
         log.info("collector.stopped", waiting=self._spool.waiting)
 
@@ -121,6 +125,8 @@ class Service:
                 self._pipeline.take(chunk)
         else:
             time.sleep(timeout)
+        if not self._clock_unset:
+            self._watch.tick()
         if self._pipeline.due:
             self._count_drops()
             with self._lock:
@@ -170,6 +176,7 @@ class Service:
         self._clock_ahead_ms = int(time.time() * 1000) - status.time
         # The switch is obeyed by what sends; what arrives is still taken and kept in the spool.
         self._shipper.hold = status.stop or _older(__version__, status.minimum_version)
+        self._pipeline.tells_alarms = status.bundle_form >= FORM_WITH_ALARMS
         self._take_up_key(status)
 
     def _take_up_key(self, status: Status) -> None:
@@ -211,9 +218,11 @@ class Service:
                     products=view.products,
                     absurd_times=view.absurd_times,
                     ledger=view.ledger.to_json(),
+                    first_heard=self._watch.first_heard(device),
                 )
                 for device, view in self._pipeline.views.items()
             },
+            alarms=[notes.AlarmNote.model_validate(alarm.to_json()) for alarm in self._watch.alarms],
         )
         try:
             notes.write(self._config.data, state)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cyberalarm.collector.files import write_whole
+from cyberalarm.core.alarm import Alarm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,13 +42,33 @@ class ShippingNote(_Note):
 
 
 class DeviceNote(_Note):
-    """`ledger` is written as `Ledger.to_json` does."""
+    """`ledger` is written as `Ledger.to_json` does. `first_heard`, seconds since 1970, may be of a run before; 0: not known."""
 
     source: str
     last_line: float
     products: dict[str, int]
     absurd_times: int
     ledger: dict[str, int]
+    first_heard: float = 0.0
+
+
+class AlarmNote(_Note):
+    """An alarm that stands, as `Alarm.to_json` writes it."""
+
+    device: str
+    kind: str
+    product: str
+    field: str
+    since: int
+    before: int
+    now: int
+
+    def alarm(self) -> Alarm | None:
+        """None for what a newer collector knows."""
+        try:
+            return Alarm.from_json(self.model_dump())
+        except ValueError:
+            return None
 
 
 class ListeningNote(_Note):
@@ -69,6 +90,7 @@ class State(_Note):
     clock_unset: bool = False
     turned_away: int = 0
     devices: dict[str, DeviceNote]
+    alarms: list[AlarmNote] = []
 
 
 def write(folder: Path, state: State) -> None:

@@ -95,7 +95,7 @@ class Enrolment:
         claimed, _ = _parse(cls.KIND, raw)
         try:
             key = VerifyKey(canonical.base64_bytes(text_of(claimed.get("receipt_key"))))
-            value = _exactly(read(cls.KIND, raw, key), cls)
+            value = _exactly(read(cls.KIND, raw, key), cls, may=set())
             keys = list_of(value["analysis_keys"])
             require(bool(keys), "it names no analysis key")
             return cls(
@@ -116,7 +116,8 @@ class Status:
     """What the centre wants a collector to know. `time` is the centre's clock in ms UTC.
 
     `packs` is the newest version of the packs; `sieve` are additional rules of the sieve; `stop` tells the
-    collector to send nothing for now; `next_sequence` and `previous` are where its chain goes on.
+    collector to send nothing for now; `next_sequence` and `previous` are where its chain goes on. `bundle_form` is the newest
+    form of a payload that the centre reads, left out of the document where that is the first.
     """
 
     collector: str
@@ -128,6 +129,7 @@ class Status:
     next_sequence: int
     previous: str
     analysis_keys: tuple[AnalysisPublicKey, ...]
+    bundle_form: int = 1
 
     KIND = "status"
 
@@ -144,6 +146,7 @@ class Status:
                 "next_sequence": self.next_sequence,
                 "previous": self.previous,
                 "analysis_keys": [k.to_text() for k in self.analysis_keys],
+                **({"bundle_form": self.bundle_form} if self.bundle_form > 1 else {}),
             },
             key,
         )
@@ -153,7 +156,7 @@ class Status:
         """Raises DocumentRefused or SignatureRefused."""
         value = read(cls.KIND, raw, key)
         try:
-            value = _exactly(value, cls)
+            value = _exactly(value, cls, may={"bundle_form"})
             return cls(
                 collector=text_of(value["collector"], 16),
                 packs=text_of(value["packs"], 64),
@@ -164,12 +167,15 @@ class Status:
                 next_sequence=count_of(value["next_sequence"], least=1),
                 previous=text_of(value["previous"], 64),
                 analysis_keys=tuple(AnalysisPublicKey.from_text(text_of(k)) for k in list_of(value["analysis_keys"])),
+                bundle_form=count_of(value.get("bundle_form", 1), least=1),
             )
         except (ValueError, KeyRefused) as error:
             raise DocumentRefused(f"The status document is wrong: {error}.") from error
 
 
-def _exactly(value: dict[str, JsonValue], shape: type[Enrolment] | type[Status]) -> dict[str, JsonValue]:
-    if set(value) != {name for name in shape.__slots__ if name != "KIND"}:
+def _exactly(value: dict[str, JsonValue], shape: type[Enrolment] | type[Status], may: set[str]) -> dict[str, JsonValue]:
+    """The value, if it has the keys of the shape and no other; those in `may` came later and need not be there."""
+    keys = {name for name in shape.__slots__ if name != "KIND"}
+    if not keys - may <= set(value) <= keys:
         raise ValueError("it has other keys than expected")
     return value

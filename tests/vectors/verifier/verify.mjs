@@ -131,10 +131,37 @@ function checkDocuments(name, vector) {
   same(`${name} token hash`, sha256(Buffer.from("CyberAlarm token v1\0"), secret), vector.token.secret_hash);
 }
 
+function readPayload(payload) {
+  const magic = payload.subarray(0, 4).toString("latin1");
+  need(["CAP1", "CAP2"].includes(magic), "payload-malformed");
+  const parts = [];
+  let at = 4;
+  try {
+    for (let n = 0; n < (magic === "CAP1" ? 2 : 3); n += 1) {
+      let part;
+      [part, at] = field(payload, at, 2 ** 26);
+      parts.push(part);
+    }
+    need(at === payload.length, "payload-malformed");
+    const [ledgers, notes] = parts.slice(0, -1).map((raw) => {
+      const value = JSON.parse(raw.toString());
+      need(canonical(value) === raw.toString(), "payload-malformed");
+      return value;
+    });
+    return { ledgers, alarms: notes ? notes.alarms : null, arrow: parts.at(-1).toString("hex") };
+  } catch { throw new Refused("payload-malformed"); }
+}
+
+function checkPayloads(name, vector) {
+  for (const { bytes: raw, ...wanted } of vector.payloads) same(`${name} payload`, readPayload(hex(raw)), wanted);
+  for (const raw of vector.refused) same(`${name} refused`, codeOf(() => readPayload(hex(raw))), "payload-malformed");
+}
+
 const folder = process.argv[2];
 for (const file of readdirSync(folder).filter((f) => f.endsWith(".json")).sort()) {
   const vector = JSON.parse(readFileSync(join(folder, file), "utf8"));
   if (vector.suite) checkSuite(file, vector);
+  else if (vector.payloads) checkPayloads(file, vector);
   else checkDocuments(file, vector);
 }
 console.log(JSON.stringify({ checked, differences }));

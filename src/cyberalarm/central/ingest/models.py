@@ -1,4 +1,4 @@
-"""What the centre remembers of every envelope, and the ledgers of every device added up.
+"""What the centre remembers of every envelope, the ledgers of every device added up, and the alarms that stand.
 
 The rows themselves are in the event store, the sealed originals in files (see `evidence`).
 """
@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import OuterRef, Subquery
 
 from cyberalarm.central.members.models import Collector
+from cyberalarm.core.alarm import Alarm, AlarmKind
 from cyberalarm.core.outcome import OUTCOMES, Ledger
 
 if TYPE_CHECKING:
@@ -105,3 +106,31 @@ class LedgerTotal(models.Model):
     def ledger(self) -> Ledger:
         outcomes = {outcome: int(getattr(self, outcome)) for outcome in OUTCOMES}
         return Ledger(self.received, outcomes, self.dropped_by_kernel)
+
+
+class DeviceAlarm(models.Model):
+    """An alarm that stands at a collector, as its newest bundle with alarms said. Its own clock says since when."""
+
+    collector = models.ForeignKey(Collector, on_delete=models.CASCADE, related_name="alarms")
+    device = models.CharField(max_length=32)
+    kind = models.CharField(max_length=32)
+    product = models.CharField(max_length=64, blank=True)
+    field = models.CharField(max_length=64, blank=True)
+    since = models.DateTimeField()
+    before = models.SmallIntegerField()  # shares in parts of a thousand
+    now = models.SmallIntegerField()
+
+    class Meta:
+        ordering = ("collector", "since", "device")
+        constraints = [
+            models.UniqueConstraint(fields=("collector", "device", "kind", "product", "field"), name="alarm_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.collector_id}/{self.device}: {self.kind}"
+
+    def alarm(self) -> Alarm:
+        since = round(self.since.timestamp() * 1000)
+        return Alarm(
+            self.device, AlarmKind(self.kind), self.product, self.field, since, int(self.before), int(self.now)
+        )

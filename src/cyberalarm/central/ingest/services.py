@@ -152,10 +152,10 @@ class Ingest:
         """Open, unpack and check. Raises an EnvelopeRefused or BundleRefusedError."""
         if header.sealed > _LATEST:
             raise EnvelopeMalformed("The envelope was sealed after the year 9999.")
-        ledgers, arrow_ipc = payload.unpack(sealing.open_sealed(envelope, self._keys.analysis))
-        events = checks.read_events(arrow_ipc)
+        inside = payload.read(sealing.open_sealed(envelope, self._keys.analysis))
+        events = checks.read_events(inside.arrow_ipc)
         checks.check_events(events, milliseconds(datetime.now(UTC)))
-        checks.check_ledgers(ledgers, header, events)
+        checks.check_ledgers(inside.ledgers, header, events)
         member = collector.site.member
         return Bundle(
             collector=collector.pk,
@@ -165,8 +165,9 @@ class Ingest:
             header=header,
             digest=digest,
             size=len(envelope),
-            ledgers=ledgers,
+            ledgers=inside.ledgers,
             events=events,
+            alarms=inside.alarms,
         )
 
     def _seen(self, digest: str) -> Future[bytes] | None:
@@ -228,6 +229,7 @@ class Ingest:
             next_sequence=sequence + 1,
             previous=head,
             analysis_keys=self._keys.analysis_public,
+            bundle_form=payload.NEWEST_FORM,
         )
         return status.sign(self._keys.receipts)
 

@@ -2,13 +2,13 @@
 
 For each group, in this order: 1. relational transaction: an `Envelope` in state `storing` for each bundle
 that continues its collector's chain 2. one insert of all rows into the event store 3. relational transaction:
-state `stored`, receipts, chain heads, ledger totals, last seen
+state `stored`, receipts, chain heads, ledger totals, alarms, last seen
 
 Invariants:
 - a receipt is handed out only after step 3, so what it names is durable
 - a crash between the steps leaves envelopes in `storing`; `recover` removes their rows and records, and the
   collector's next attempt stores them once
-- this thread alone writes envelopes, chain heads and ledger totals, so a chain can neither break nor fork
+- this thread alone writes envelopes, chain heads, ledger totals and alarms, so a chain can neither break nor fork
 - a collector has at most `MOST_DEVICES` ledger totals, and one more for all other devices
 """
 
@@ -32,6 +32,7 @@ from django.db.models import Count
 from cyberalarm.central.enrolment.models import Chain
 from cyberalarm.central.enrolment.services import milliseconds
 from cyberalarm.central.events.arrow import Origin, with_origin
+from cyberalarm.central.ingest import standing
 from cyberalarm.central.ingest.chain import check_chain
 from cyberalarm.central.ingest.errors import BusyError, StoreUnavailableError
 from cyberalarm.central.ingest.models import Envelope, LedgerTotal
@@ -43,6 +44,7 @@ from cyberalarm.envelope.receipts import Receipt
 
 if TYPE_CHECKING:
     from cyberalarm.central.events.store import EventStore
+    from cyberalarm.core.alarm import Alarm
     from cyberalarm.envelope.keys import SigningKey
     from cyberalarm.envelope.sealing import Header
 
@@ -78,6 +80,7 @@ class Bundle:
     size: int
     ledgers: dict[str, Ledger]
     events: pa.Table
+    alarms: tuple[Alarm, ...] | None = None  # None: it says nothing of them
     receipt: Future[bytes] = field(default_factory=Future)
 
 
@@ -213,6 +216,7 @@ class Writer:
             }
             Chain.objects.bulk_update(heads.values(), ["sequence", "head"])
             _add_sums(sums, now)
+            standing.keep({b.collector: b.alarms for b in accepted if b.alarms is not None}, now)
             Collector.objects.filter(pk__in=heads).update(last_seen=now)
         return issued
 

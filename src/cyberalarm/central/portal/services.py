@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from cyberalarm.central.findings.models import Finding, FindingQuerySet
 from cyberalarm.central.ingest import refusals
-from cyberalarm.central.ingest.models import Activity, LedgerTotal, activity_of
+from cyberalarm.central.ingest.models import Activity, DeviceAlarm, LedgerTotal, activity_of
 from cyberalarm.central.members.models import Collector, Member, Site
 from cyberalarm.central.portal.status import (
     Headline,
@@ -24,6 +24,7 @@ from cyberalarm.central.portal.status import (
     words_of,
 )
 from cyberalarm.central.reports.models import Report
+from cyberalarm.core.alarm import alarm_words
 from cyberalarm.core.outcome import OUTCOMES, Outcome
 from cyberalarm.core.places import Scope
 
@@ -45,6 +46,17 @@ class DeviceLedger:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmView:
+    """An alarm that stands at a collector, in words."""
+
+    device: str
+    title: str
+    seen: str
+    next_step: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class CollectorView:
     """One collector as the portal shows it."""
 
@@ -63,6 +75,7 @@ class CollectorView:
     platform: str
     token_expires: datetime | None
     devices: tuple[DeviceLedger, ...]
+    alarms: tuple[AlarmView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +155,19 @@ def _view(collector: Collector, activity: Activity, now: datetime) -> CollectorV
         platform=collector.platform,
         token_expires=collector.token_expires,
         devices=devices,
+        alarms=alarms_of(collector),
     )
+
+
+def alarms_of(collector: Collector) -> tuple[AlarmView, ...]:
+    """The alarms that stand at a collector, oldest first; none of one that may no longer send."""
+    if collector.status == Collector.Status.REVOKED:
+        return ()
+    rows = []
+    for row in DeviceAlarm.objects.filter(collector=collector):
+        words = alarm_words(row.alarm())
+        rows.append(AlarmView(row.device, words.title, words.seen, words.next_step, row.since))
+    return tuple(rows)
 
 
 def device_ledgers(collector: Collector) -> tuple[DeviceLedger, ...]:

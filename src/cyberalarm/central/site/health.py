@@ -25,13 +25,14 @@ from cyberalarm.central.enrolment.problems import refused_since_start
 from cyberalarm.central.events import store as event_store
 from cyberalarm.central.findings.backlog import Standing, standing
 from cyberalarm.central.ingest import services as ingest
-from cyberalarm.central.ingest.models import Envelope
+from cyberalarm.central.ingest.models import DeviceAlarm, Envelope
 from cyberalarm.central.jobs.models import JobRun
 from cyberalarm.central.jobs.schedule import late
 from cyberalarm.central.jobs.supervisor import supervised_since
 from cyberalarm.central.jobs.work import default_jobs
 from cyberalarm.central.members.models import Collector
 from cyberalarm.central.site.certificate import valid_until
+from cyberalarm.core.alarm import FORMAT_KINDS
 from cyberalarm.core.errors import CyberAlarmError
 
 if TYPE_CHECKING:
@@ -197,6 +198,35 @@ def _collectors() -> Check:
     return Check("Collectors", good=True, words=words)
 
 
+def _formats() -> Check:
+    """Devices whose lines are no longer what they were, as collectors said; and devices that have fallen silent."""
+    changed: set[tuple[int, str]] = set()
+    silent: set[tuple[int, str]] = set()
+    products: set[str] = set()
+    rows = DeviceAlarm.objects.filter(collector__status=Collector.Status.ENROLLED)
+    for collector, device, kind, product in rows.values_list("collector", "device", "kind", "product"):
+        (changed if kind in FORMAT_KINDS else silent).add((collector, device))
+        products |= {product} - {""}
+    return formats(len(changed), len(silent), sorted(products))
+
+
+def formats(changed: int, silent: int, products: list[str]) -> Check:
+    """Judge how many devices' formats have changed; silence is their members' matter."""
+    words = {0: "No device's format has changed.", 1: "1 device's format has changed."}.get(
+        changed, f"{changed:,} devices' formats have changed."
+    )
+    if products:
+        words += f" Fields are missing of {', '.join(products)}."
+    words += f" Fallen silent: {silent:,}."
+    return Check("Formats", good=not changed, words=words, next_step=_NEW_FORMAT if changed else "")
+
+
+_NEW_FORMAT = (
+    "The members' collector pages say which. Ask for the device and its version, and for redacted samples"
+    " (cyberalarm collector samples); its pack may need an update."
+)
+
+
 def _backlog() -> Check:
     return backlog(standing())
 
@@ -218,5 +248,6 @@ def backlog(held: Standing) -> Check:
 _OTHERS: tuple[tuple[str, Callable[[], Check]], ...] = (
     ("Refusals", _refusals),
     ("Collectors", _collectors),
+    ("Formats", _formats),
     ("Detections of older events", _backlog),
 )
