@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, ClassVar
 import pyarrow as pa
 
 from cyberalarm.core.outcome import Ledger, Outcome
-from cyberalarm.envelope import certificate, payload, receipts, sealing
-from cyberalarm.envelope.documents import Enrolment, Status
+from cyberalarm.envelope import certificate, payload, receipts, releases, sealing
+from cyberalarm.envelope.documents import Enrolment, Offer, Status
 from cyberalarm.envelope.errors import EnvelopeRefused, RequestRefused
 from cyberalarm.envelope.keys import AnalysisKey, SigningKey, VerifyKey
 from cyberalarm.envelope.receipts import Receipt
@@ -85,6 +85,10 @@ class FakeCentre:
         self.minimum_version = "0.1.0"
         self.bundle_form = 2
         self.asked_status = 0
+        self.release_keys: tuple[VerifyKey, ...] = ()
+        self.release: tuple[int, bytes] | None = None  # number and file, as the status offers them
+        self.served: bytes | None = None  # what is given out in its place
+        self.fetched = 0
         self.answers: deque[Answer | Callable[[bytes], Answer]] = deque()
         self.lock = threading.Lock()
         paths = certificate.make(folder, ["127.0.0.1"])
@@ -135,7 +139,14 @@ class FakeCentre:
         self.collectors[request.collector] = request.public_key
         keys = tuple(key.public for key in self.analysis)
         document = Enrolment(
-            request.collector, self.url, self.receipt_key.public, keys, self.sequence + 1, self.head, self.now()
+            request.collector,
+            self.url,
+            self.receipt_key.public,
+            keys,
+            self.sequence + 1,
+            self.head,
+            self.now(),
+            self.release_keys,
         )
         return document.sign(self.receipt_key)
 
@@ -195,8 +206,16 @@ class FakeCentre:
             self.head,
             keys,
             self.bundle_form,
+            Offer(self.release[0], releases.digest(self.release[1]), len(self.release[1])) if self.release else None,
         )
         return status.sign(self.receipt_key)
+
+    def packs(self, request: SignedRequest, path: str) -> bytes:
+        self.fetched += 1
+        request.verify(VerifyKey(self.collectors[request.collector]), "GET", path, b"", self.now())
+        if self.release is None or path.rpartition("/")[2] != releases.digest(self.release[1]):
+            raise Refusal(404, "release-unknown")
+        return self.release[1] if self.served is None else self.served
 
     def now(self) -> int:
         return int(time.time() * 1000) + self.clock_ms
@@ -234,7 +253,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         with self.centre.lock:
-            self._answer(lambda: self.centre.status(SignedRequest.read(self.headers), self.path))
+            answer = self.centre.packs if "/packs/" in self.path else self.centre.status
+            self._answer(lambda: answer(SignedRequest.read(self.headers), self.path))
 
     def _answer(self, work: Callable[[], bytes]) -> None:
         try:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from cyberalarm.core.errors import RefusedError
-from cyberalarm.envelope import canonical, payload, receipts, sealing
+from cyberalarm.envelope import canonical, payload, receipts, releases, sealing
 from cyberalarm.envelope.documents import Enrolment, Status
-from cyberalarm.envelope.errors import EnvelopeRefused
+from cyberalarm.envelope.errors import EnvelopeRefused, ReleaseRefused
 from cyberalarm.envelope.keys import AnalysisKey, AnalysisPublicKey, SigningKey, Suite, VerifyKey
 from cyberalarm.envelope.requests import SignedRequest
 from cyberalarm.envelope.tokens import RegistrationToken
@@ -93,6 +93,27 @@ def test_our_code_agrees_with_the_documents() -> None:
     signed = SignedRequest(request["collector"], request["time"], canonical.base64_bytes(request["signature"]))
     collector = VerifyKey(bytes.fromhex(vector["collector_key"]))
     signed.verify(collector, request["method"], request["path"], request["body"].encode(), request["time"])
+
+
+def test_our_code_agrees_with_the_release() -> None:
+    vector = json.loads((VECTORS / "release.json").read_text())
+    key = VerifyKey.from_text(vector["release_key_text"])
+    assert (key.raw.hex(), key.key_id) == (vector["release_key"], vector["key_id"])
+    assert SigningKey(bytes.fromhex(vector["release_private"])).verify_key == key
+    raw = bytes.fromhex(vector["release"])
+    release = releases.read(raw, [key])
+    assert releases.digest(raw) == vector["sha256"]
+    assert [pack.content.hex() for pack in release.packs] == vector["packs"]
+    manifest = vector["manifest"]
+    assert (release.number, release.made, release.program) == tuple(manifest[n] for n in ("number", "made", "program"))
+    assert [pack[:2] for pack in release.packs] == [(p["name"], p["version"]) for p in manifest["packs"]]
+    codes = set()
+    for one in vector["refused"]:
+        with pytest.raises(ReleaseRefused) as caught:
+            releases.read(bytes.fromhex(one["release"]), [key])
+        assert caught.value.code == one["code"], one["what"]
+        codes.add(one["code"])
+    assert len(codes) == 4
 
 
 @pytest.fixture(scope="module")

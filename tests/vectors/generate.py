@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,10 +19,11 @@ import pyarrow as pa
 from cyberalarm.central.events.arrow import table_of
 from cyberalarm.core.alarm import Alarm, AlarmKind
 from cyberalarm.core.outcome import Ledger, Outcome
-from cyberalarm.envelope import canonical, payload, receipts, sealing
-from cyberalarm.envelope.documents import Enrolment, Status
+from cyberalarm.envelope import canonical, payload, receipts, releases, sealing
+from cyberalarm.envelope.documents import Enrolment, Offer, Status
 from cyberalarm.envelope.keys import AnalysisKey, SigningKey, Suite
 from cyberalarm.envelope.receipts import Receipt
+from cyberalarm.envelope.releases import PackFile, Release
 from cyberalarm.envelope.requests import sign_request
 from cyberalarm.envelope.sealing import Header
 from cyberalarm.envelope.tokens import RegistrationToken
@@ -171,6 +174,9 @@ def documents_vector() -> dict[str, object]:
     status = Status(COLLECTOR, "0.1.0", (), "0.1.0", False, SEALED, 1, first, (key,))
     token = RegistrationToken("https://centre.example.org", "cd" * 32, COLLECTOR, fixed("token", 24))
     headers = sign_request(by, COLLECTOR, "GET", "/api/collector/v1/status", b"", SEALED)
+    release_key = SigningKey(fixed("release")).verify_key
+    with_keys = replace(enrolment, release_keys=(release_key,))
+    with_release = replace(status, release=Offer(7, "ef" * 32, 699))
     listed = [
         ("receipt", receipt, ""),
         ("receipt", receipt.replace('"rows":2', '"rows":3'), "signature-refused"),
@@ -179,6 +185,9 @@ def documents_vector() -> dict[str, object]:
         ("status", receipt.replace('"kind":"receipt"', '"kind":"status"'), "signature-refused"),
         ("enrolment", enrolment.sign(centre).decode(), ""),
         ("status", status.sign(centre).decode(), ""),
+        ("enrolment", with_keys.sign(centre).decode(), ""),
+        ("status", with_release.sign(centre).decode(), ""),
+        ("status", with_release.sign(centre).decode().replace('"number":7', '"number":8'), "signature-refused"),
     ]
     return {
         "receipt_key": centre.public.hex(),
@@ -205,10 +214,54 @@ def documents_vector() -> dict[str, object]:
     }
 
 
+PACK_TOML = b'name = "example-door"\nversion = 3\n# A pack in form only: a signature does not care what it means.\n'
+PURPOSE = b"CyberAlarm pack release v1\0"
+
+
+def release_vector() -> dict[str, object]:
+    by, other = SigningKey(fixed("release")), SigningKey(fixed("another release"))
+    packs = (PackFile("example-door", 3, PACK_TOML), PackFile("example-gate", 1, b'name = "example-gate"\n'))
+    good = releases.sign(Release(7, SEALED, "0.1.0", packs), by)
+
+    def outline(manifest: bytes, content: bytes, key: SigningKey = by) -> bytes:
+        packed = zlib.compress(content, 9)
+        body = b"CAR1" + len(manifest).to_bytes(4) + manifest + len(packed).to_bytes(4) + packed
+        return body + key.sign(PURPOSE + body)
+
+    manifest = good[8 : 8 + int.from_bytes(good[4:8])]
+    content = b"".join(pack.content for pack in packs)
+    cases = [
+        ("empty", b"", "release-malformed"),
+        ("cut off", good[:-1], "release-malformed"),
+        ("followed by a byte", good + b"\0", "release-malformed"),
+        ("another magic", b"CAR2" + good[4:], "release-malformed"),
+        ("another number", good.replace(b'"number":7', b'"number":8'), "release-signature"),
+        ("signed by another key", outline(manifest, content, other), "release-signature"),
+        ("naming another key", releases.sign(Release(7, SEALED, "0.1.0", packs), other), "release-key-unknown"),
+        ("format 2, signed", outline(manifest.replace(b'"format":1', b'"format":2'), content), "release-format"),
+        ("spaces in the manifest, signed", outline(manifest.replace(b",", b", "), content), "release-malformed"),
+        ("more than the manifest says, signed", outline(manifest, content + b"\n"), "release-malformed"),
+        ("less than the manifest says, signed", outline(manifest, content[:-1]), "release-malformed"),
+        ("another pack, signed", outline(manifest, content.replace(b"3", b"4")), "release-malformed"),
+    ]
+    return {
+        "release_private": fixed("release").hex(),
+        "release_key": by.public.hex(),
+        "release_key_text": by.verify_key.to_text(),
+        "key_id": by.verify_key.key_id,
+        "release": good.hex(),
+        "sha256": releases.digest(good),
+        "manifest": json.loads(manifest),
+        "packs": [pack.content.hex() for pack in packs],
+        "refused": [{"what": what, "code": code, "release": raw.hex()} for what, raw, code in cases],
+    }
+
+
 def main() -> None:
     vectors = {f"envelope-{suite}": suite_vector(suite) for suite in Suite}
     vectors["documents"] = documents_vector()
     vectors["payloads"] = payloads_vector()
+    vectors["release"] = release_vector()
     for name, vector in vectors.items():
         (HERE / f"{name}.json").write_text(json.dumps(vector, indent=1) + "\n", "utf-8")
 

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from cyberalarm.core.errors import ConfigurationError
+from cyberalarm.envelope.errors import KeyRefused
+from cyberalarm.envelope.keys import VerifyKey
 
 ENVIRONMENT = "CYBERALARM_CENTRAL_CONFIG"
 
@@ -26,6 +28,13 @@ def _https(text: str) -> str:
     if text and (parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment):
         raise ValueError("write an address such as https://cyberalarm.example.org")
     return text.rstrip("/")
+
+
+def _release_keys(texts: list[str]) -> list[str]:
+    try:
+        return [VerifyKey.from_text(text).to_text() for text in texts]
+    except KeyRefused as error:
+        raise ValueError("write public release keys as they were made, ed25519:…") from error
 
 
 class CentralConfig(BaseModel):
@@ -47,6 +56,8 @@ class CentralConfig(BaseModel):
     # Country database (MMDB); empty: the bundled one. `countries_extra` is a CSV of network,country that outranks it.
     country_database: str = ""
     countries_extra: str = ""
+    # Public keys whose pack releases may be published; collectors that enrol learn them.
+    release_keys: Annotated[list[str], AfterValidator(_release_keys)] = []
     # Fewest members behind a figure in an edition that members may read, so that none can be recognised.
     trend_minimum_members: int = Field(default=3, ge=1)
     email_host: str = ""
@@ -56,6 +67,10 @@ class CentralConfig(BaseModel):
     @property
     def url(self) -> str:
         return self.public_url or f"https://{self.host}:{self.port}"
+
+    @property
+    def trusted_release_keys(self) -> tuple[VerifyKey, ...]:
+        return tuple(VerifyKey.from_text(text) for text in self.release_keys)
 
 
 def load(path: Path | None = None) -> CentralConfig:

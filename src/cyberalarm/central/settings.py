@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "cyberalarm.central.members.apps.MembersConfig",
     "cyberalarm.central.enrolment.apps.EnrolmentConfig",
     "cyberalarm.central.ingest.apps.IngestConfig",
+    "cyberalarm.central.releases.apps.ReleasesConfig",
     "cyberalarm.central.findings.apps.FindingsConfig",
     "cyberalarm.central.trends.apps.TrendsConfig",
     "cyberalarm.central.reports.apps.ReportsConfig",

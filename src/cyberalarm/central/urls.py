@@ -13,6 +13,7 @@ urlpatterns = [
     path("reports/", include("cyberalarm.central.reports.urls")),
     path("api/collector/v1/", include("cyberalarm.central.enrolment.urls")),
     path("api/collector/v1/", include("cyberalarm.central.ingest.urls")),
+    path("api/collector/v1/", include("cyberalarm.central.releases.urls")),
 ]
 
 handler400 = "cyberalarm.central.site.views.bad_request"

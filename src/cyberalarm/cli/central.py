@@ -160,6 +160,37 @@ def end_membership(
     result_console().print(f"{done.name}: {done.get_status_display()}.")
 
 
+@app.command("publish-packs")
+def publish_packs(
+    file: Annotated[
+        Path, typer.Argument(help="A pack release, as `formats release build` writes it.", exists=True, dir_okay=False)
+    ],
+    why: Annotated[str, typer.Option(help="The reason, for the audit.")],
+    config: ConfigOption = None,
+) -> None:
+    """Publish a pack release: collectors fetch it within a minute or two. It is verified and linted first."""
+    set_up(config)
+    from cyberalarm.central.releases import services
+    from cyberalarm.envelope.releases import MAX_RELEASE
+
+    with file.open("rb") as source:
+        release = services.publish(source.read(MAX_RELEASE + 1), None, why)
+    result_console().print(f"Pack release {release.number} is published: {len(release.packs)} packs.")
+
+
+@app.command("withdraw-packs")
+def withdraw_packs(
+    why: Annotated[str, typer.Option(help="The reason, for the audit.")],
+    config: ConfigOption = None,
+) -> None:
+    """Publish no pack release any more: collectors go back to the packs of their program."""
+    set_up(config)
+    from cyberalarm.central.releases import services
+
+    release = services.withdraw(None, why)
+    result_console().print(f"Pack release {release.number} is withdrawn.")
+
+
 @app.command("police-user")
 def police_user(
     email: Annotated[str, typer.Argument(help="The address to sign in with.")],

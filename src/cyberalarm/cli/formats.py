@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from cyberalarm.cli import releases
 from cyberalarm.cli.printing import ExitCode, Output, print_document, print_error, print_rows, result_console
 from cyberalarm.formats.library import bundled, compile_bundled
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from cyberalarm.formats.pack import Pack
 
 app = typer.Typer(no_args_is_help=True, help="How vendors write: decode lines, list and check packs.")
+
+app.add_typer(releases.app, name="release")
 
 _PIECE = 4 * 1024 * 1024
 OutputOption = Annotated[Output, typer.Option("--output", help="human, json or jsonl")]

@@ -1,4 +1,4 @@
-"""The centre, as a collector talks to it: three requests over HTTPS, port 443, through a proxy where there is one.
+"""The centre, as a collector talks to it: four requests over HTTPS, port 443, through a proxy where there is one.
 
 The server is trusted by the pin of the registration token; without a pin, by public certificates. Identity is never the TLS
 session: envelopes and requests are signed. Raises CentreUnreachableError when trying again helps, CentreRefusedError when not.
@@ -27,6 +27,7 @@ _API = "/api/collector/v1"
 _MOST_ANSWER = 1024 * 1024
 _TIMEOUT = Timeout(connect=15, read=90)
 STATUS_PATH = _API + "/status"
+PACKS_PATH = _API + "/packs/"
 # Codes that mean "not now" whatever the HTTP status.
 _LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT}
 
@@ -54,6 +55,10 @@ class Centre:
         """Ask for the status with a signed request; gives the status document."""
         return self._send("GET", STATUS_PATH, None, headers)
 
+    def packs(self, sha256: str, size: int, headers: dict[str, str]) -> bytes:
+        """Ask for the pack release of this digest and length with a signed request; whatever comes, it is hardly longer."""
+        return self._send("GET", PACKS_PATH + sha256, None, headers, most=size + 1)
+
     def rest(self) -> None:
         """Close connections that are not in use. Nobody answers on an idle one, and the centre would wait for that."""
         pools = self._pool.pools
@@ -62,14 +67,16 @@ class Centre:
                 pool.close()
         self._pool.clear()
 
-    def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
+    def _send(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str], most: int = _MOST_ANSWER
+    ) -> bytes:
         merged = {**self._pool.headers, **headers}
         try:
             answer = self._pool.request(
                 method, self._url + path, body=body, headers=merged, redirect=False, preload_content=False
             )
             try:
-                content = answer.read(_MOST_ANSWER)
+                content = answer.read(most)
                 if answer.length_remaining:
                     answer.close()  # more than any answer of ours: do not use this connection again
             finally:

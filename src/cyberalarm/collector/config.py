@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from cyberalarm.core.errors import ConfigurationError
+from cyberalarm.envelope.errors import KeyRefused
+from cyberalarm.envelope.keys import VerifyKey
 
 
 def _endpoint(text: str) -> str:
@@ -37,8 +39,16 @@ def _zone(text: str) -> str:
     return text
 
 
+def _release_key(text: str) -> str:
+    try:
+        return VerifyKey.from_text(text).to_text()
+    except KeyRefused as error:
+        raise ValueError("write a public release key as it was made, ed25519:…") from error
+
+
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 NetworkText = Annotated[str, AfterValidator(_network)]
+ReleaseKeyText = Annotated[str, AfterValidator(_release_key)]
 
 
 class _Section(BaseModel):
@@ -61,10 +71,17 @@ class Networks(_Section):
     trusted: list[NetworkText] = []
 
 
+class PackUpdates(_Section):
+    """Whose pack releases are loaded, in place of the keys that enrolling brought."""
+
+    release_keys: list[ReleaseKeyText] = Field(default=[], max_length=16)
+
+
 class CollectorConfig(_Section):
     data: Path = Path("collector-data")
     listen: Listen = Listen()
     networks: Networks = Networks()
+    packs: PackUpdates = PackUpdates()
     # For devices that write times without a zone.
     time_zone: Annotated[str, AfterValidator(_zone)] = "Europe/London"
     bundle_seconds: float = Field(default=60, ge=1, le=3600)

@@ -103,7 +103,8 @@ def _program(config: CollectorConfig) -> list[Check]:
     checks = [Check("Program", Verdict.GOOD, "The collector is running.")]
     if state.clock_unset:
         checks.append(_clock_unset())
-    return [*checks, *_devices(state, samples.read(config.data)), *_connections(state), _sending(state)]
+    kept = samples.read(config.data)
+    return [*checks, _packs(state), *_devices(state, kept), *_connections(state), _sending(state)]
 
 
 def _port_free(endpoint: str, kind: socket.SocketKind) -> Check:
@@ -124,6 +125,21 @@ def _clock_unset() -> Check:
         Verdict.BAD,
         "This machine's clock is not set, so lines wait until it is.",
         "Switch on time synchronisation (NTP).",
+    )
+
+
+def _packs(state: State) -> Check:
+    packs = state.packs
+    if packs.release:
+        beside = ", ".join(packs.packs) or "none; the program has them all"
+        found = f"Pack release {packs.release} is in use. Packs beside the program's own: {beside}."
+    else:
+        found = "The packs of the program are in use."
+    if not packs.refused_code:
+        return Check("Packs", Verdict.GOOD, found)
+    named = f"Pack release {packs.refused_number} is" if packs.refused_number else "The release kept here is"
+    return Check(
+        "Packs", Verdict.ATTENTION, f"{found} {named} not used: {packs.refused}", f"Code: {packs.refused_code}"
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cyberalarm import __version__
 from cyberalarm.collector import identity as identities
+from cyberalarm.collector import updates
 from cyberalarm.collector.centre import Centre
 from cyberalarm.collector.errors import CentreRefusedError, ChainBrokenError, NotEnrolledError
 from cyberalarm.collector.files import only_one
@@ -49,6 +50,7 @@ def enrol(config: CollectorConfig, text: str, *, aside: bool = False) -> Identit
             pin=token.pin,
             receipt_key=VerifyKey(document.receipt_key),
             analysis_key=document.analysis_keys[0],
+            release_keys=document.release_keys,
         )
         folder = config.data / "spool"
         if aside:
@@ -58,8 +60,19 @@ def enrol(config: CollectorConfig, text: str, *, aside: bool = False) -> Identit
             Link(document.next_sequence - 1, document.previous),
             other=_was_other(config.data, document.collector),
         )
+        if _has_new_authority(config, identity):
+            updates.forget(config.data)
         identity.save(config.data)
     return identity
+
+
+def _has_new_authority(config: CollectorConfig, identity: Identity) -> bool:
+    """Is none of the release keys that were trusted before among those of now? Then the numbers of releases begin anew."""
+    try:
+        before = identities.load(config.data)
+    except (NotEnrolledError, ConfigurationError):
+        return True
+    return not set(updates.trusted_keys(config, before)) & set(updates.trusted_keys(config, identity))
 
 
 def _was_other(folder: Path, reference: str) -> bool:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cyberalarm.collector import sieve
+from cyberalarm.collector.updates import library_of
 from cyberalarm.core.outcome import OUTCOMES, Outcome
-from cyberalarm.formats.library import bundled
 
 if TYPE_CHECKING:
     from cyberalarm.collector.config import CollectorConfig
@@ -42,7 +42,7 @@ class Explanation:
 def explain(config: CollectorConfig, line: bytes) -> Explanation:
     """Explain one line as a fresh collector with this configuration would treat it."""
     now = int(time.time() * 1000)
-    kernel = bundled().kernel
+    kernel = library_of(config).kernel
     told = json.loads(kernel.explain(line, received_ms=now, utc_offset_s=config.utc_offset_s))
     batch = kernel.decode(line.replace(b"\n", b" "), received_ms=now, utc_offset_s=config.utc_offset_s)
     rules = sieve.build(config).explain(batch)

@@ -24,13 +24,17 @@ _IDENTITY = "identity.json"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """`pin` is the hex SHA-256 of the centre's certificate; empty: public trust. `analysis_key` is sealed to."""
+    """`pin` is the hex SHA-256 of the centre's certificate; empty: public trust. `analysis_key` is sealed to.
+
+    `release_keys` sign the pack releases that are loaded; they change by enrolling again only.
+    """
 
     collector: str
     centre: str
     pin: str
     receipt_key: VerifyKey
     analysis_key: AnalysisPublicKey
+    release_keys: tuple[VerifyKey, ...] = ()
 
     def save(self, folder: Path) -> None:
         content = {
@@ -39,6 +43,7 @@ class Identity:
             "pin": self.pin,
             "receipt_key": self.receipt_key.raw.hex(),
             "analysis_key": self.analysis_key.to_text(),
+            "release_keys": [key.to_text() for key in self.release_keys],
         }
         write_durably(folder / _IDENTITY, json.dumps(content, indent=1).encode())
 
@@ -54,6 +59,7 @@ def load(folder: Path) -> Identity:
             pin=str(value["pin"]),
             receipt_key=VerifyKey(bytes.fromhex(value["receipt_key"])),
             analysis_key=AnalysisPublicKey.from_text(value["analysis_key"]),
+            release_keys=tuple(VerifyKey.from_text(text) for text in value.get("release_keys", [])),
         )
     except FileNotFoundError as error:
         raise NotEnrolledError(

@@ -4,6 +4,7 @@ Invariants
 - Every line of every chunk is counted in exactly one outcome of its device's ledger.
 - A bundle holds the ledger of exactly the lines whose events it holds: the sum of its rows' counts is the sum of `kept`. That
   stays so when the disk is full: a bundle that was drained but could not be written is kept as it is and tried again.
+- A bundle's rows were all read by the packs that its summary began with: other packs (`use`) come in between two bundles.
 - Lines are taken from the intake only while there is room for what they may become.
 
 One thread runs it. It neither receives nor sends.
@@ -12,6 +13,7 @@ One thread runs it. It neither receives nor sends.
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -99,7 +101,8 @@ class Pipeline:
         watch: Watch | None = None,
     ) -> None:
         self._config = config
-        self._kernel = library.kernel
+        self.library = library
+        self._next: deque[Library] = deque(maxlen=1)
         self._sieve = sieve.build(config)
         self._summary = Summary(library.kernel)
         self._devices = devices
@@ -113,13 +116,24 @@ class Pipeline:
         self._retry_at = 0.0
         self.views: dict[str, DeviceView] = {}
 
+    def use(self, library: Library) -> None:
+        """Read lines by these packs from the next bundle on; the one that is open becomes due. From any thread."""
+        self._next.append(library)
+
+    def change_packs(self) -> None:
+        """Take up the packs that wait, if nothing is gathered: a summary knows one library's products."""
+        if self._next and not self._ledgers:
+            self.library = self._next.pop()
+            self._summary = Summary(self.library.kernel)
+
     def take(self, chunk: Chunk, *, reference_ms: int | None = None) -> None:
         """Take in a chunk. `reference_ms` is when its lines were written, if that was not now."""
+        self.change_packs()
         device, ledger, view = self._device(chunk.source)
         now = time.time()
         reference = int(now * 1000) if reference_ms is None else max(reference_ms, _EARLIEST_MS)
         decode = partial(
-            self._kernel.decode,
+            self.library.kernel.decode,
             received_ms=reference,
             utc_offset_s=self._config.utc_offset_at(reference / 1000),
         )
@@ -170,6 +184,7 @@ class Pipeline:
         return (
             self._pending is not None
             or self._news
+            or bool(self._next)
             or now - self._opened >= self._config.bundle_seconds
             or self._summary.rows >= self._config.bundle_rows
             or len(self._ledgers) >= MAX_DEVICES - 1
@@ -197,6 +212,7 @@ class Pipeline:
             alarms = self._watch.told() if self._watch is not None and self.tells_alarms else None
             self._pending = Bundle(self._ledgers, arrow_ipc, rows, alarms)
             self._ledgers = {}
+            self.change_packs()
         bundle = self._pending
         try:
             link = self.sealer.put(self._spool, bundle, last=last)

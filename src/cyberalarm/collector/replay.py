@@ -24,8 +24,8 @@ from cyberalarm.collector.receive.chunk import Chunk
 from cyberalarm.collector.receive.framing import Framing
 from cyberalarm.collector.ship import Shipper
 from cyberalarm.collector.spool import Spool
+from cyberalarm.collector.updates import Updates, trusted_keys
 from cyberalarm.core.errors import ConfigurationError
-from cyberalarm.formats.library import bundled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +59,9 @@ class _Run:
         key = identities.signing_key(config.data)
         self.spool = Spool(config.data / "spool", config.spool_bytes)
         sealer = Sealer(identity.collector, key, identity.analysis_key)
-        self.pipeline = Pipeline(config, bundled(), DeviceNames(config.data), self.spool, sealer)
+        updates = Updates(config.data, trusted_keys(config, identity))
+        library = updates.load()
+        self.pipeline = Pipeline(config, updates.resume() or library, DeviceNames(config.data), self.spool, sealer)
         self._lock = RLock()
         self.shipper = Shipper(Centre(identity.centre, identity.pin, config.proxy), identity, self.spool, self._lock)
         self._wait = wait

@@ -1,4 +1,4 @@
-"""The running collector: receivers, the pipeline's thread, the shipper's thread, and a look at the centre's status.
+"""The running collector: receivers, the pipeline's thread, the shipper's thread, and a look at the centre's status and packs.
 
 Stops cleanly on SIGTERM and SIGINT: what has arrived is bundled and spooled before the process ends. When one of its threads ends
 that never should, it stops as cleanly and says so, rather than stand there half alive.
@@ -17,7 +17,7 @@ import structlog
 from cyberalarm import __version__
 from cyberalarm.collector import identity as identities
 from cyberalarm.collector import state as notes
-from cyberalarm.collector.centre import STATUS_PATH, Centre
+from cyberalarm.collector.centre import PACKS_PATH, STATUS_PATH, Centre
 from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.drift.watch import Watch
 from cyberalarm.collector.errors import CentreRefusedError, PartFailedError
@@ -28,16 +28,19 @@ from cyberalarm.collector.receive.tcp import TcpReceiver
 from cyberalarm.collector.receive.udp import UdpReceiver
 from cyberalarm.collector.ship import Shipper
 from cyberalarm.collector.spool import Spool
+from cyberalarm.collector.updates import Updates, trusted_keys
 from cyberalarm.core.errors import CyberAlarmError
+from cyberalarm.core.versions import older
 from cyberalarm.envelope.documents import Status
 from cyberalarm.envelope.payload import FORM_WITH_ALARMS
 from cyberalarm.envelope.requests import sign_request
-from cyberalarm.formats.library import bundled
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cyberalarm.collector.config import CollectorConfig
+    from cyberalarm.envelope.documents import Offer
+    from cyberalarm.formats.library import Library
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +60,9 @@ class Service:
         self._spool = Spool(config.data / "spool", config.spool_bytes)
         sealer = Sealer(self._identity.collector, self._key, self._identity.analysis_key)
         self._watch = Watch(config.data)
-        self._pipeline = Pipeline(config, bundled(), DeviceNames(config.data), self._spool, sealer, self._watch)
+        self._updates = Updates(config.data, trusted_keys(config, self._identity))
+        library = self._updates.load()
+        self._pipeline = Pipeline(config, library, DeviceNames(config.data), self._spool, sealer, self._watch)
         self._centre = Centre(self._identity.centre, self._identity.pin, config.proxy)
         to_ship = Centre(self._identity.centre, self._identity.pin, config.proxy)
         self._shipper = Shipper(to_ship, self._identity, self._spool, self._lock)
@@ -119,6 +124,7 @@ class Service:
 
     def _turn(self, timeout: float) -> None:
         """Take one chunk, close the bundle when it is due, note how things are."""
+        self._pipeline.change_packs()  # also where no line comes
         if self._pipeline.has_room and not self._clock_is_unset():
             chunk = self._intake.get(timeout)
             if chunk is not None:
@@ -153,9 +159,12 @@ class Service:
                 self._pipeline.dropped(f"listener {receiver.endpoint}", new)
 
     def _watch_status(self) -> None:
-        said = ""
+        said, begun = "", False
         while not self._ending.is_set():
             try:
+                if not begun:
+                    begun = True
+                    self._use(self._updates.resume())
                 self._ask_status()
                 said = ""
             except CyberAlarmError as error:
@@ -168,16 +177,25 @@ class Service:
             self._ending.wait(_STATUS_SECONDS)
 
     def _ask_status(self) -> None:
-        now = int(time.time() * 1000)
-        headers = sign_request(self._key, self._identity.collector, "GET", STATUS_PATH, b"", now)
-        status = Status.read(self._centre.status(headers), self._identity.receipt_key)
+        status = Status.read(self._centre.status(self._signed(STATUS_PATH)), self._identity.receipt_key)
         if status.collector != self._identity.collector:
             raise CentreRefusedError("status-other", "The centre's status is for another collector.")
         self._clock_ahead_ms = int(time.time() * 1000) - status.time
         # The switch is obeyed by what sends; what arrives is still taken and kept in the spool.
-        self._shipper.hold = status.stop or _older(__version__, status.minimum_version)
+        self._shipper.hold = status.stop or older(__version__, status.minimum_version)
         self._pipeline.tells_alarms = status.bundle_form >= FORM_WITH_ALARMS
         self._take_up_key(status)
+        self._use(self._updates.follow(status.release, self._fetch))
+
+    def _signed(self, path: str) -> dict[str, str]:
+        return sign_request(self._key, self._identity.collector, "GET", path, b"", int(time.time() * 1000))
+
+    def _fetch(self, offer: Offer) -> bytes:
+        return self._centre.packs(offer.sha256, offer.size, self._signed(PACKS_PATH + offer.sha256))
+
+    def _use(self, library: Library | None) -> None:
+        if library is not None:
+            self._pipeline.use(library)
 
     def _take_up_key(self, status: Status) -> None:
         """Seal new bundles to the key that the centre prefers now; those in the spool keep theirs, which the centre still has."""
@@ -210,6 +228,7 @@ class Service:
             held=self._shipper.hold,
             clock_ahead_ms=self._clock_ahead_ms,
             clock_unset=self._clock_unset,
+            packs=self._updates.note_of(self._pipeline.library),
             turned_away=sum(r.turned_away for r in self._tcp),
             devices={
                 device: notes.DeviceNote(
@@ -237,11 +256,3 @@ def read_state(folder: Path) -> dict[str, object] | None:
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def _older(ours: str, minimum: str) -> bool:
-    """Is our version below the centre's minimum? Unreadable versions are not."""
-    try:
-        return [int(p) for p in ours.split(".")] < [int(p) for p in minimum.split(".")]
-    except ValueError:
-        return False

@@ -71,6 +71,20 @@ class AlarmNote(_Note):
             return None
 
 
+class PacksNote(_Note):
+    """`release` is the number of the pack release in use, 0 when only the bundled packs are; `packs` are those of it that are used.
+
+    `refused_number` is the release that was offered and is not used, 0 when none or when it is the one on disk.
+    """
+
+    release: int = 0
+    sha256: str = ""
+    packs: list[str] = []
+    refused_number: int = 0
+    refused_code: str = ""
+    refused: str = ""
+
+
 class ListeningNote(_Note):
     udp: list[str]
     tcp: list[str]
@@ -89,6 +103,7 @@ class State(_Note):
     clock_ahead_ms: int | None
     clock_unset: bool = False
     turned_away: int = 0
+    packs: PacksNote = PacksNote()
     devices: dict[str, DeviceNote]
     alarms: list[AlarmNote] = []
 

@@ -7,6 +7,7 @@ them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_DOCUMENT = 256 * 1024
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def sign(kind: str, content: Mapping[str, JsonValue], key: SigningKey) -> bytes:
@@ -55,7 +57,8 @@ def _parse(kind: str, raw: bytes) -> tuple[dict[str, JsonValue], bytes]:
 class Enrolment:
     """The centre's answer to a collector that enrolled. `issued` is ms UTC.
 
-    `analysis_keys` are in the centre's order of preference. A collector that is enrolled again goes on with
+    `analysis_keys` are in the centre's order of preference. `release_keys` are those whose pack releases the collector may
+    load; left out of the document where there is none. A collector that is enrolled again goes on with
     the chain at `next_sequence`, after the envelope whose digest is `previous`.
     """
 
@@ -66,6 +69,7 @@ class Enrolment:
     next_sequence: int
     previous: str
     issued: int
+    release_keys: tuple[VerifyKey, ...] = ()
 
     KIND = "enrolment"
 
@@ -81,6 +85,7 @@ class Enrolment:
                 "next_sequence": self.next_sequence,
                 "previous": self.previous,
                 "issued": self.issued,
+                **({"release_keys": [k.to_text() for k in self.release_keys]} if self.release_keys else {}),
             },
             key,
         )
@@ -95,7 +100,7 @@ class Enrolment:
         claimed, _ = _parse(cls.KIND, raw)
         try:
             key = VerifyKey(canonical.base64_bytes(text_of(claimed.get("receipt_key"))))
-            value = _exactly(read(cls.KIND, raw, key), cls, may=set())
+            value = _exactly(read(cls.KIND, raw, key), cls, may={"release_keys"})
             keys = list_of(value["analysis_keys"])
             require(bool(keys), "it names no analysis key")
             return cls(
@@ -106,18 +111,41 @@ class Enrolment:
                 next_sequence=count_of(value["next_sequence"], least=1),
                 previous=text_of(value["previous"], 64),
                 issued=count_of(value["issued"]),
+                release_keys=tuple(VerifyKey.from_text(text_of(k)) for k in list_of(value.get("release_keys", []))),
             )
         except (ValueError, KeyRefused) as error:
             raise DocumentRefused(f"The enrolment document is wrong: {error}.") from error
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """The pack release that a centre has published: its number, the hex SHA-256 and the length of its file."""
+
+    number: int
+    sha256: str
+    size: int
+
+    def to_json(self) -> dict[str, JsonValue]:
+        return {"number": self.number, "sha256": self.sha256, "size": self.size}
+
+    @classmethod
+    def from_json(cls, value: JsonValue) -> Offer:
+        """Raises ValueError."""
+        read = object_of(value)
+        require(set(read) == {"number", "sha256", "size"}, "the release has other keys than expected")
+        sha256 = text_of(read["sha256"], 64)
+        require(bool(_SHA256.fullmatch(sha256)), "the release's digest is none")
+        return cls(count_of(read["number"], least=1), sha256, count_of(read["size"], least=1))
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What the centre wants a collector to know. `time` is the centre's clock in ms UTC.
 
-    `packs` is the newest version of the packs; `sieve` are additional rules of the sieve; `stop` tells the
+    `packs` is the version of the packs in the centre's own program, `release` what it has published beyond them, left out of the
+    document where that is nothing; `sieve` are additional rules of the sieve; `stop` tells the
     collector to send nothing for now; `next_sequence` and `previous` are where its chain goes on. `bundle_form` is the newest
-    form of a payload that the centre reads, left out of the document where that is the first.
+    form of a payload that the centre reads, left out where that is the first.
     """
 
     collector: str
@@ -130,6 +158,7 @@ class Status:
     previous: str
     analysis_keys: tuple[AnalysisPublicKey, ...]
     bundle_form: int = 1
+    release: Offer | None = None
 
     KIND = "status"
 
@@ -147,6 +176,7 @@ class Status:
                 "previous": self.previous,
                 "analysis_keys": [k.to_text() for k in self.analysis_keys],
                 **({"bundle_form": self.bundle_form} if self.bundle_form > 1 else {}),
+                **({"release": self.release.to_json()} if self.release else {}),
             },
             key,
         )
@@ -156,7 +186,7 @@ class Status:
         """Raises DocumentRefused or SignatureRefused."""
         value = read(cls.KIND, raw, key)
         try:
-            value = _exactly(value, cls, may={"bundle_form"})
+            value = _exactly(value, cls, may={"bundle_form", "release"})
             return cls(
                 collector=text_of(value["collector"], 16),
                 packs=text_of(value["packs"], 64),
@@ -168,6 +198,7 @@ class Status:
                 previous=text_of(value["previous"], 64),
                 analysis_keys=tuple(AnalysisPublicKey.from_text(text_of(k)) for k in list_of(value["analysis_keys"])),
                 bundle_form=count_of(value.get("bundle_form", 1), least=1),
+                release=Offer.from_json(value["release"]) if "release" in value else None,
             )
         except (ValueError, KeyRefused) as error:
             raise DocumentRefused(f"The status document is wrong: {error}.") from error

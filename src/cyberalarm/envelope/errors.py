@@ -87,3 +87,33 @@ class RequestRefused(RefusedError):  # noqa: N818
     """A request is unsigned, too old or too new, or signed by somebody else."""
 
     code = "request-unsigned"
+
+
+class ReleaseRefused(RefusedError):  # noqa: N818
+    """A pack release is not acceptable. Each subclass has its own code."""
+
+    code = "release-refused"
+
+
+class ReleaseMalformed(ReleaseRefused):
+    """The bytes are not a pack release: cut off, over-long, or not what their manifest says."""
+
+    code = "release-malformed"
+
+
+class ReleaseFormat(ReleaseRefused):
+    """The release is of a later format than this program knows."""
+
+    code = "release-format"
+
+
+class ReleaseKeyUnknown(ReleaseRefused):
+    """The release is signed by a key that is not trusted here."""
+
+    code = "release-key-unknown"
+
+
+class ReleaseSignature(ReleaseRefused, SignatureRefused):
+    """The release was not signed by the key that it names, or was changed afterwards."""
+
+    code = "release-signature"

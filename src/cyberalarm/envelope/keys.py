@@ -1,6 +1,7 @@
 """The keys: Ed25519 for signing, HPKE keys of two suites for sealing.
 
-- A signing key signs for one collector, or signs the centre's receipts. Its public half is 32 raw bytes.
+- A signing key signs for one collector, the centre's receipts, or pack releases. Its public half is 32 raw bytes, which people
+  write as `ed25519:<base64url>`.
 - An analysis key opens envelopes. Its public half is written in documents as `<suite>:<base64url>`; for the
   hybrid suite that is ML-KEM-768 (1,184 bytes) followed by X25519 (32 bytes), as in X-Wing.
 - Private halves are only ever written to files of mode 0600, and never appear in `repr`.
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIGNATURE_BYTES = 64  # RFC 8032
+_ED25519 = "ed25519"
 _X25519_BYTES = 32  # RFC 7748
 _MLKEM_PUBLIC_BYTES = 1184  # FIPS 203, ML-KEM-768
 _MLKEM_SEED_BYTES = 64  # FIPS 203: d and z
@@ -65,6 +67,25 @@ class VerifyKey:
             raise KeyRefused("A verification key must have 32 bytes.") from error
         self.raw = bytes(raw)
 
+    @property
+    def key_id(self) -> str:
+        """16 hex digits that name this key."""
+        return hashlib.sha256(b"CyberAlarm key v1\0ed25519\0" + self.raw).hexdigest()[:16]
+
+    def to_text(self) -> str:
+        """As people write it in a configuration."""
+        return f"{_ED25519}:{canonical.base64_text(self.raw)}"
+
+    @classmethod
+    def from_text(cls, text: str) -> VerifyKey:
+        """Raises KeyRefused unless the text is what `to_text` writes."""
+        name, _, encoded = text.partition(":")
+        try:
+            canonical.require(name == _ED25519, "another kind of key")
+            return cls(canonical.base64_bytes(encoded))
+        except ValueError as error:
+            raise KeyRefused("This is not a public key for signatures, ed25519:…") from error
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, VerifyKey) and other.raw == self.raw
 
@@ -99,13 +120,13 @@ class SigningKey:
     def load(cls, path: Path) -> SigningKey:
         """Raises KeyRefused when the file holds something else; OSError when it cannot be read."""
         kind, _, raw = _read_key_file(path)
-        if kind != "ed25519":
+        if kind != _ED25519:
             raise KeyRefused(f"{path} does not hold a signing key.")
         return cls(raw)
 
     def save(self, path: Path) -> None:
         """Write the key to a file that only its owner can read, atomically."""
-        _write_key_file(path, "ed25519", "", self._key.private_bytes_raw())
+        _write_key_file(path, _ED25519, "", self._key.private_bytes_raw())
 
     @property
     def public(self) -> bytes:

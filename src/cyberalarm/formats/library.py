@@ -103,8 +103,13 @@ def _listing() -> list[tuple[str, int, int]]:
     return sorted(found)
 
 
-def _kept() -> Path:
-    """Where the compiled packs of just these files and this kernel are, or will be."""
+def edition() -> str:
+    """A name for just these bundled files and this kernel: what was compiled under another one must be made again."""
     kernel = Path(_kernel.__file__ or "").stat()
     state = repr((kernel.st_size, kernel.st_mtime_ns, _listing()))
-    return ROOT / "__pycache__" / f"packs-{blake2b(state.encode(), digest_size=16).hexdigest()}.bin"
+    return blake2b(state.encode(), digest_size=16).hexdigest()
+
+
+def _kept() -> Path:
+    """Where the compiled packs of this edition are, or will be."""
+    return ROOT / "__pycache__" / f"packs-{edition()}.bin"

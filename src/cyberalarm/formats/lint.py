@@ -33,7 +33,11 @@ class Issue:
 def lint(extra: tuple[Pack, ...] = ()) -> list[Issue]:
     """All issues of the bundled packs and the given ones together. Raises PackError."""
     replaced = {pack.name for pack in extra}
-    packs = tuple(p for p in bundled().packs if p.name not in replaced) + extra
+    return lint_together(tuple(p for p in bundled().packs if p.name not in replaced) + extra)
+
+
+def lint_together(packs: tuple[Pack, ...]) -> list[Issue]:
+    """All issues of just these packs, as one library. Raises PackError."""
     library = loader.build(packs)
     issues: list[Issue] = []
     fallbacks = {pack.name for pack in packs if pack.fallback}

@@ -33,20 +33,31 @@ class PackError(ConfigurationError):
 def read_pack(source: Traversable | Path) -> Pack:
     """Read one pack file. Raises PackError naming file and key."""
     try:
-        table = tomllib.loads(source.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        content = source.read_bytes()
+    except OSError as error:
         raise PackError(f"{source.name}: cannot be read: {error}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise PackError(f"{source.name}: not valid TOML: {error}.") from error
+    return parse_pack(source.name, content)
+
+
+def parse_pack(name: str, content: bytes) -> Pack:
+    """Understand a pack's TOML, whatever the bytes. Raises PackError naming the file (`name`) and key."""
+    try:
+        table = tomllib.loads(content.decode("utf-8").replace("\r\n", "\n"))
+    except UnicodeDecodeError as error:
+        raise PackError(f"{name}: cannot be read: {error}.") from error
+    except RecursionError as error:
+        raise PackError(f"{name}: not valid TOML: nested too deeply.") from error
+    except ValueError as error:  # also what Python does not take for a number
+        raise PackError(f"{name}: not valid TOML: {error}.") from error
     try:
         pack = Pack.model_validate(table)
     except ValidationError as error:
         key, what = _telling(error)
-        raise PackError(f"{source.name}: key {key!r}: {what}.", next_step="See docs/packs.md.") from error
+        raise PackError(f"{name}: key {key!r}: {what}.", next_step="See docs/packs.md.") from error
     try:
         build((pack,))  # what only the kernel can tell, while the file's name is still known
     except PackError as error:
-        raise PackError(f"{source.name}: {error.what}", next_step=error.next_step) from error
+        raise PackError(f"{name}: {error.what}", next_step=error.next_step) from error
     return pack
 
 

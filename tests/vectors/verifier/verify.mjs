@@ -3,6 +3,7 @@
 import { createHash, createPublicKey, verify as check } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { inflateSync } from "node:zlib";
 import * as hpke from "./hpke.mjs";
 
 const SUITES = ["mlkem768-x25519", "x25519"];
@@ -157,11 +158,54 @@ function checkPayloads(name, vector) {
   for (const raw of vector.refused) same(`${name} refused`, codeOf(() => readPayload(hex(raw))), "payload-malformed");
 }
 
+const MANIFEST = ["format", "key", "made", "number", "packs", "program"];
+
+function openRelease(raw, vector) {
+  const bad = "release-malformed";
+  need(raw.length <= 2 ** 24 && raw.subarray(0, 4).toString("latin1") === "CAR1", bad);
+  let text, packed, end;
+  try {
+    [text, end] = field(raw, 4, 2 ** 19);
+    [packed, end] = field(raw, end, 2 ** 24);
+  } catch { throw new Refused(bad); }
+  need(raw.length - end === 64, bad);
+  let manifest;
+  try { manifest = JSON.parse(text.toString("latin1")); } catch { throw new Refused(bad); }
+  need(canonical(manifest) === text.toString("latin1"), bad);
+  need(manifest.format === 1, "release-format");
+  need(manifest.key === vector.key_id, "release-key-unknown");
+  const message = Buffer.concat([Buffer.from("CyberAlarm pack release v1\0"), raw.subarray(0, end)]);
+  need(signed(hex(vector.release_key), message, raw.subarray(end)), "release-signature");
+  need(Object.keys(manifest).sort().join() === MANIFEST.join(), bad);
+  const length = manifest.packs.reduce((sum, pack) => sum + pack.bytes, 0);
+  let content;
+  try { content = inflateSync(packed, { maxOutputLength: length }); } catch { throw new Refused(bad); }
+  need(content.length === length, bad);
+  let at = 0;
+  return manifest.packs.map((pack) => {
+    const one = content.subarray(at, at + pack.bytes);
+    at += pack.bytes;
+    need(sha256(one) === pack.sha256, bad);
+    return one.toString("hex");
+  });
+}
+
+function checkRelease(name, vector) {
+  same(`${name} key id`, sha256(Buffer.from("CyberAlarm key v1\0ed25519\0"), hex(vector.release_key)).slice(0, 16), vector.key_id);
+  same(`${name} key text`, `ed25519:${hex(vector.release_key).toString("base64url")}`, vector.release_key_text);
+  same(`${name} packs`, openRelease(hex(vector.release), vector), vector.packs);
+  same(`${name} digest`, sha256(hex(vector.release)), vector.sha256);
+  for (const one of vector.refused) {
+    same(`${name} ${one.what}`, codeOf(() => openRelease(hex(one.release), vector)), one.code);
+  }
+}
+
 const folder = process.argv[2];
 for (const file of readdirSync(folder).filter((f) => f.endsWith(".json")).sort()) {
   const vector = JSON.parse(readFileSync(join(folder, file), "utf8"));
   if (vector.suite) checkSuite(file, vector);
   else if (vector.payloads) checkPayloads(file, vector);
+  else if (vector.release) checkRelease(file, vector);
   else checkDocuments(file, vector);
 }
 console.log(JSON.stringify({ checked, differences }));

@@ -28,6 +28,8 @@ class Action(models.TextChoices):
     RESUMED = "collector-resumed", "Let a collector go on"
     REVOKED = "collector-revoked", "Revoked a collector"
     MEMBERSHIP_ENDED = "membership-ended", "Ended a membership"
+    PACKS_PUBLISHED = "packs-published", "Published a pack release"
+    PACKS_WITHDRAWN = "packs-withdrawn", "Withdrew a pack release"
     FINDING_ACKNOWLEDGED = "finding-acknowledged", "Acknowledged a finding"
     FINDING_CLOSED = "finding-closed", "Closed a finding"
     FINDING_REOPENED = "finding-reopened", "Opened a finding again"

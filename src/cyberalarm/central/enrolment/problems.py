@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from functools import wraps
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import structlog
 from django.http import HttpRequest, HttpResponse
@@ -20,6 +20,7 @@ from cyberalarm.core.errors import CyberAlarmError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+P = ParamSpec("P")
 log = structlog.get_logger(__name__)
 
 CONTENT_TYPE = "application/problem+json"  # RFC 9457
@@ -63,6 +64,7 @@ PROBLEMS: dict[str, HTTPStatus] = {
     "events-time": HTTPStatus.UNPROCESSABLE_ENTITY,
     "events-count": HTTPStatus.UNPROCESSABLE_ENTITY,
     "events-severity": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "release-unknown": HTTPStatus.NOT_FOUND,
     "busy": HTTPStatus.SERVICE_UNAVAILABLE,
     "store-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
 }
@@ -107,20 +109,24 @@ def refusal(error: CyberAlarmError) -> HttpResponse:
 
 def api_view(
     method: str,
-) -> Callable[[Callable[[HttpRequest], HttpResponse]], Callable[[HttpRequest], HttpResponse]]:
+) -> Callable[
+    [Callable[Concatenate[HttpRequest, P], HttpResponse]], Callable[Concatenate[HttpRequest, P], HttpResponse]
+]:
     """A view of the collector API for one method: without CSRF, since no cookie counts here, and never
     cached.
 
     Errors of ours become problem documents; any other error is a defect and stays one.
     """
 
-    def decorate(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    def decorate(
+        view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+    ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
         @wraps(view)
-        def answer(request: HttpRequest) -> HttpResponse:
+        def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             try:
                 if request.method != method:
                     raise CyberAlarmError(f"Only {method} is answered here.", code="method-not-allowed")  # noqa: TRY301
-                response = view(request)
+                response = view(request, *args, **kwargs)
             except CyberAlarmError as error:
                 if error.code not in PROBLEMS:
                     raise

@@ -183,6 +183,7 @@ def _document(collector: Collector) -> bytes:
         next_sequence=sequence + 1,
         previous=head,
         issued=milliseconds(datetime.now(UTC)),
+        release_keys=config.trusted_release_keys,
     )
     return document.sign(keys.receipts)
 

@@ -33,6 +33,7 @@ from cyberalarm.central.ingest.refusals import Speaker, noted
 from cyberalarm.central.ingest.room import Room, Turns, busy
 from cyberalarm.central.ingest.writer import AfterStep, Bundle, Writer, nothing
 from cyberalarm.central.members.models import Collector
+from cyberalarm.central.releases import services as releases
 from cyberalarm.envelope import payload, sealing
 from cyberalarm.envelope.documents import Status
 from cyberalarm.envelope.errors import EnvelopeMalformed
@@ -212,16 +213,13 @@ class Ingest:
         """The signed status document for the collector that signed this request. Raises RequestRefused and
         others.
         """
+        collector = speaker_of(signed, method, path)
         now = timezone.now()
-        with noted(signed.collector) as speaker:
-            collector = speaking_collector(speaker.claimed)
-            key = VerifyKey(bytes(collector.public_key or b""))
-            signed.verify(key, method, path, b"", milliseconds(now))
         Collector.objects.filter(pk=collector.pk).update(last_seen=now)
         sequence, head = chain_of(collector)
         status = Status(
             collector=collector.reference,
-            packs=__version__,  # packs are released with the program
+            packs=__version__,  # of those that come with the program
             sieve=(),
             minimum_version=MINIMUM_VERSION,
             stop=collector.status == Collector.Status.STOPPED,
@@ -230,8 +228,18 @@ class Ingest:
             previous=head,
             analysis_keys=self._keys.analysis_public,
             bundle_form=payload.NEWEST_FORM,
+            release=releases.offer(),
         )
         return status.sign(self._keys.receipts)
+
+
+def speaker_of(signed: SignedRequest, method: str, path: str) -> Collector:
+    """The collector that signed this request. Raises RequestRefused, CollectorUnknownError, CollectorRevokedError."""
+    with noted(signed.collector) as speaker:
+        collector = speaking_collector(speaker.claimed)
+        key = VerifyKey(bytes(collector.public_key or b""))
+        signed.verify(key, method, path, b"", milliseconds(timezone.now()))
+    return collector
 
 
 def _awaited(receipt: Future[bytes]) -> bytes:

@@ -31,6 +31,7 @@ from cyberalarm.central.jobs.schedule import late
 from cyberalarm.central.jobs.supervisor import supervised_since
 from cyberalarm.central.jobs.work import default_jobs
 from cyberalarm.central.members.models import Collector
+from cyberalarm.central.releases import services as releases
 from cyberalarm.central.site.certificate import valid_until
 from cyberalarm.core.alarm import FORMAT_KINDS
 from cyberalarm.core.errors import CyberAlarmError
@@ -227,6 +228,16 @@ _NEW_FORMAT = (
 )
 
 
+def _packs() -> Check:
+    release = releases.current()
+    if release is None:
+        return Check(
+            "Packs", good=True, words="No pack release is published: collectors use the packs of their program."
+        )
+    words = f"Release {release.number} with {len(release.packs)} packs, published on {release.published:%d %B %Y}."
+    return Check("Packs", good=True, words=words)
+
+
 def _backlog() -> Check:
     return backlog(standing())
 
@@ -249,5 +260,6 @@ _OTHERS: tuple[tuple[str, Callable[[], Check]], ...] = (
     ("Refusals", _refusals),
     ("Collectors", _collectors),
     ("Formats", _formats),
+    ("Packs", _packs),
     ("Detections of older events", _backlog),
 )

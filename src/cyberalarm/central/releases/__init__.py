@@ -1,0 +1,1 @@
+"""Pack releases: published by an operator, served to collectors."""

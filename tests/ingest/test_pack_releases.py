@@ -1,0 +1,197 @@
+"""Pack releases at the centre: published when signed, newer and faultless; named in the status; given to collectors only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from django.conf import settings
+
+from cyberalarm.central.audit.models import Action, Entry
+from cyberalarm.central.enrolment import services as enrolment
+from cyberalarm.central.members.models import Collector
+from cyberalarm.central.releases import services
+from cyberalarm.central.releases.errors import ReleaseUnknownError
+from cyberalarm.central.releases.models import PackRelease
+from cyberalarm.central.site.health import _packs
+from cyberalarm.core.errors import ConfigurationError, CyberAlarmError, RefusedError
+from cyberalarm.envelope import releases
+from cyberalarm.envelope.documents import Enrolment, Offer, Status
+from cyberalarm.envelope.keys import SigningKey
+from cyberalarm.envelope.requests import EnrolmentRequest, sign_request
+from tests.collector.pack_releases import FAULTY, NAME, release
+from tests.ingest.ingest_client import API, code
+from tests.ingest.ingest_sender import Sender, now_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import urllib3
+
+    from cyberalarm.central.accounts.models import User
+    from cyberalarm.central.members.models import Site
+
+KEY, OTHER = SigningKey.generate(), SigningKey.generate()
+
+
+@pytest.fixture(autouse=True)
+def trusting(migrated: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A centre that trusts one release key and has published nothing."""
+    config = settings.CONFIG.model_copy(update={"release_keys": [KEY.verify_key.to_text()]})
+    monkeypatch.setattr(settings, "CONFIG", config)
+    monkeypatch.setattr(services, "_fetches", services.Fetches(services.MOST_FETCHES, services.FETCH_SECONDS))
+    PackRelease.objects.all().delete()
+    yield
+    PackRelease.objects.all().delete()
+
+
+def published(number: int = 1, **changed: object) -> bytes:
+    raw = release(KEY, number, **changed)  # type: ignore[arg-type]
+    services.publish(raw, None, "A test.")
+    return raw
+
+
+def ask(
+    client: urllib3.HTTPSConnectionPool, sender: Sender, sha256: str, *, signed_path: str = ""
+) -> urllib3.BaseHTTPResponse:
+    path = API + "packs/" + sha256
+    headers = sign_request(sender.key, sender.enrolment.collector, "GET", signed_path or path, b"", now_ms())
+    return client.request("GET", path, headers=headers)
+
+
+def status(client: urllib3.HTTPSConnectionPool, sender: Sender) -> Status:
+    headers = sign_request(sender.key, sender.enrolment.collector, "GET", API + "status", b"", now_ms())
+    return Status.read(client.request("GET", API + "status", headers=headers).data, sender.receipt_key)
+
+
+def test_what_is_published_stands_in_the_status_and_is_given_out(
+    client: urllib3.HTTPSConnectionPool, sender: Sender
+) -> None:
+    assert status(client, sender).release is None
+    raw = published(7)
+    sha256 = releases.digest(raw)
+    assert status(client, sender).release == Offer(7, sha256, len(raw))
+    answer = ask(client, sender, sha256)
+    assert (answer.status, answer.data) == (200, raw)
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["cache-control"] == "no-store"
+    newer = published(8)
+    assert code(ask(client, sender, sha256)) == "release-unknown", "only the current one"
+    assert ask(client, sender, releases.digest(newer)).data == newer
+    services.withdraw(None, "It was wrong.")
+    assert status(client, sender).release is None
+    assert code(ask(client, sender, releases.digest(newer))) == "release-unknown"
+
+
+def test_nobody_else_gets_packs(client: urllib3.HTTPSConnectionPool, new_sender: Callable[[], Sender]) -> None:
+    sender, revoked = new_sender(), new_sender()
+    sha256 = releases.digest(published())
+    assert code(client.request("GET", API + "packs/" + sha256)) == "request-unsigned"
+    assert code(ask(client, sender, sha256, signed_path=API + "status")) == "request-signature"
+    assert code(ask(client, Sender(sender.enrolment, SigningKey.generate()), sha256)) == "request-signature"
+    assert code(client.request("POST", API + "packs/" + sha256, body=b"")) == "method-not-allowed"
+    Collector.objects.filter(reference=revoked.enrolment.collector).update(status=Collector.Status.REVOKED)
+    assert code(ask(client, revoked, sha256)) == "collector-revoked"
+
+
+@pytest.mark.parametrize("name", ["0" * 64, "x", "..%2fcentral.sqlite3", "%00"])
+def test_only_digests_of_the_current_release_are_answered(
+    client: urllib3.HTTPSConnectionPool, sender: Sender, name: str
+) -> None:
+    published()
+    assert ask(client, sender, name).status == 404
+
+
+def test_a_collector_that_asks_again_and_again_is_told_to_wait(
+    client: urllib3.HTTPSConnectionPool, new_sender: Callable[[], Sender]
+) -> None:
+    greedy, other = new_sender(), new_sender()
+    sha256 = releases.digest(published())
+    for _ in range(services.MOST_FETCHES):
+        assert ask(client, greedy, sha256).status == 200
+    refused = ask(client, greedy, sha256)
+    assert code(refused) == "busy"
+    assert refused.headers["Retry-After"]
+    assert ask(client, other, sha256).status == 200
+
+
+def test_fetches_are_counted_for_a_while_only() -> None:
+    fetches = services.Fetches(2, 0.0)
+    for _ in range(5):
+        fetches.count(1)
+    lasting = services.Fetches(2, 1e9)
+    lasting.count(1)
+    lasting.count(1)
+    with pytest.raises(CyberAlarmError, match="too often"):
+        lasting.count(1)
+    lasting.count(2)
+
+
+@pytest.mark.parametrize(
+    ("raw", "refused"),
+    [
+        (release(OTHER, 9), "release-key-unknown"),
+        (release(KEY, 9)[:-1], "release-malformed"),
+        (release(KEY, 9).replace(b'"number":9', b'"number":8'), "release-signature"),
+        (release(KEY, 9, FAULTY), "release-lint"),
+        (release(KEY, 9, program="99.0"), "release-program"),
+        (release(KEY, 4), "release-older"),
+        (release(KEY, 5, version=2), "release-conflict"),
+        (b"", "release-malformed"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_wrong_is_not_published(raw: bytes, refused: str) -> None:
+    published(5)
+    acts = Entry.objects.count()
+    with pytest.raises(RefusedError) as caught:
+        services.publish(raw, None, "A test.")
+    assert caught.value.code == refused
+    assert Entry.objects.count() == acts
+    current = services.current()
+    assert current is not None
+    assert current.number == 5
+
+
+def test_without_a_release_key_nothing_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "CONFIG", settings.CONFIG.model_copy(update={"release_keys": []}))
+    with pytest.raises(ConfigurationError, match="No release key is named"):
+        services.publish(release(KEY), None, "A test.")
+
+
+def test_withdrawing_does_not_bring_an_older_one_back_but_the_same_may_be_published_again() -> None:
+    published(5)
+    raw = published(6)
+    services.withdraw(None, "It was wrong.")
+    assert services.current() is None
+    with pytest.raises(ReleaseUnknownError):
+        services.withdraw(None, "Again.")
+    with pytest.raises(RefusedError):
+        services.publish(release(KEY, 5), None, "Back.")
+    services.publish(raw, None, "It was right.")
+    assert services.offer() == Offer(6, releases.digest(raw), len(raw))
+
+
+def test_acts_are_audited() -> None:
+    published(3)
+    services.withdraw(None, "It was wrong.")
+    told = Entry.objects.order_by("-sequence").values_list("action", "subject", "why")[:2]
+    assert list(told) == [
+        (Action.PACKS_WITHDRAWN, "release:3", "It was wrong."),
+        (Action.PACKS_PUBLISHED, "release:3", "A test."),
+    ]
+
+
+def test_collectors_that_enrol_learn_the_release_keys(operator: User, site: Site) -> None:
+    _, token = enrolment.provision(site, "Collector", operator)
+    request = EnrolmentRequest.new(token, SigningKey.generate(), "0.1.0", "linux")
+    assert Enrolment.read(enrolment.enrol(request)).release_keys == (KEY.verify_key,)
+
+
+def test_the_operator_sees_what_is_published() -> None:
+    assert "No pack release" in _packs().words
+    published(4)
+    check = _packs()
+    assert check.good
+    assert check.words.startswith("Release 4 with 1 packs, published on ")
+    assert services.current().packs == {NAME: 1}  # type: ignore[union-attr]
