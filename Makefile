@@ -44,10 +44,13 @@ system: ## Install what the tests need from Debian packages, where that is allow
 demo: install  ## The whole system at work on this machine (ONCE=1 ends when done).
 	$(BIN)/cyberalarm demo $(if $(ONCE),--once)
 
+# The fuzzers are built and run beside the tests: most of those wait for servers, and leave a core idle.
 test: install system  ## All tests.
-	cd kernel && cargo test --quiet --locked
-	kernel/fuzz/run 2
-	$(BIN)/pytest $(PYTEST)
+	mkdir -p .build
+	kernel/fuzz/run 2 >.build/fuzz.log 2>&1 & fuzz=$$!; \
+	{ (cd kernel && cargo test --quiet --locked) && $(BIN)/pytest $(PYTEST); } || { kill $$fuzz 2>/dev/null; exit 1; }; \
+	wait $$fuzz || { cat .build/fuzz.log; exit 1; }; \
+	tail -n 1 .build/fuzz.log
 
 MINUTES ?= 5
 fuzz:  ## Fuzz every syntax of the kernel (MINUTES=5 each).
