@@ -38,11 +38,11 @@ def cyberalarm(*arguments: str, given: str = "", timeout: float = PATIENCE) -> s
     return subprocess.run(command, env=environment(), input=given, capture_output=True, text=True, timeout=timeout)
 
 
-def start(log: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start a command of this program; what it says is appended to `log`."""
+def start(log: Path, *arguments: str, before: str = "") -> subprocess.Popen[bytes]:
+    """Start a command of this program, after the code in `before`; what it says is appended to `log`."""
     with log.open("ab") as out:
         return subprocess.Popen(
-            [sys.executable, "-c", MAIN, *arguments],
+            [sys.executable, "-c", f"{before}\n{MAIN}", *arguments],
             env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=out,
