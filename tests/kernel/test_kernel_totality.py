@@ -130,18 +130,79 @@ def test_an_example_with_any_byte_changed(line: str, data: st.DataObject) -> Non
         check_addresses(part, one.event)
 
 
-# Packs that never believe an address or port at the very end of a line, however short the line is.
-WARY = [
-    "cisco-umbrella",
-    "fortinet-fortigate",
-    "linux-netfilter",
-    "paloalto-panos",
-    "sonicwall-sonicos",
-    "watchguard-firebox",
-]
+# These still believe the end of a line shorter than the thousand bytes at which relays cut: a weakness, known by name. Whoever mends
+# one has to take it off the list, since the test then fails.
+BELIEVE_SHORT_CUTS = {
+    "a10-thunder",
+    "arista-eos",
+    "aruba-arubaos",
+    "aruba-clearpass",
+    "aviatrix-gateway",
+    "aws-cloudfront",
+    "aws-network-firewall",
+    "barracuda-cloudgen",
+    "barracuda-waf",
+    "cato-sase",
+    "checkpoint-firewall",
+    "cisco-asa",
+    "cisco-firepower",
+    "cisco-ios",
+    "cisco-meraki",
+    "cisco-web-security",
+    "citrix-netscaler",
+    "clavister-cos-core",
+    "cloudflare-logs",
+    "f5-bigip",
+    "forcepoint-ngfw",
+    "forcepoint-web",
+    "generic-cef",
+    "generic-json",
+    "generic-leef",
+    "google-cloud",
+    "hpe-comware",
+    "hpe-procurve",
+    "huawei-usg",
+    "imperva-cloud-waf",
+    "ivanti-connect-secure",
+    "juniper-junos",
+    "juniper-screenos",
+    "juniper-srx",
+    "kerio-control",
+    "microsoft-azure-firewall",
+    "microsoft-azure-waf",
+    "microsoft-sysmon",
+    "microsoft-windows-file-sharing",
+    "microsoft-windows-filtering",
+    "mikrotik-routeros",
+    "nagios-nrpe",
+    "netgate-pfsense",
+    "netskope-cloud",
+    "nginx-nginx",
+    "opnsense-opnsense",
+    "peplink-balance",
+    "sangfor-ngaf",
+    "sophos-firewall",
+    "sophos-utm",
+    "stormshield-sns",
+    "ubiquiti-unifi",
+    "untangle-ng-firewall",
+    "versa-vos",
+    "vmware-avi",
+    "vmware-nsx",
+    "wazuh-platform",
+    "zscaler-zia",
+    "zscaler-zpa",
+    "zyxel-usg",
+}
 
 
-@pytest.mark.parametrize("name", WARY)
+def _firewalls() -> list[object]:
+    weak = pytest.mark.xfail(reason="believes the end of a short line that was cut", strict=True)
+    packs = [pack.name for pack in bundled().packs if pack.sensor == "firewall"]
+    return [pytest.param(name, marks=weak) if name in BELIEVE_SHORT_CUTS else name for name in packs]
+
+
+@pytest.mark.parametrize("name", _firewalls())
 def test_cut_lines_never_give_a_shortened_address_or_port(name: str) -> None:
     """A cut inside a number leaves a smaller number that looks whole."""
     wrong = []

@@ -72,6 +72,8 @@ def joined(delivered: Iterable[tuple[str, int, bytes]]) -> tuple[Pack, ...]:
         raise DeliveryRefused(f"The packs do not fit together: {_shown(error.what)}", next_step=_BUILD_AGAIN) from error
     before = {str(issue) for issue in lint_together(bundled().packs)} if found else set()
     if new := [issue for issue in found if issue not in before]:
+        # What takes another's lines does most harm, so it is said first.
+        new.sort(key=lambda issue: " is taken by " not in issue)
         told = "; ".join(_shown(issue) for issue in new[:_MOST_TOLD]) + ("; …" if len(new) > _MOST_TOLD else "")
         raise DeliveryRefused(
             f"The packs have faults ({len(new)}): {told}.", next_step=_BUILD_AGAIN, code="release-lint"
