@@ -130,8 +130,8 @@ def test_an_example_with_any_byte_changed(line: str, data: st.DataObject) -> Non
         check_addresses(part, one.event)
 
 
-# These still believe the end of a line shorter than the thousand bytes at which relays cut: a weakness, known by name. Whoever mends
-# one has to take it off the list, since the test then fails.
+# These still believe the end of a line shorter than the thousand bytes at which relays cut: a weakness, known by name. Whoever
+# mends one has to take it off the list, since the test then fails.
 BELIEVE_SHORT_CUTS = {
     "a10-thunder",
     "arista-eos",
