@@ -119,7 +119,8 @@ impl<'l> Decoder<'l> {
         slots: &mut Slots<'t>,
         observer: &mut impl Observer,
     ) -> Outcome {
-        let text = strip_padding(text);
+        let (text, padded) = strip_padding(text);
+        slots.of_line(text, padded);
         if text.len() > LONGEST_LINE {
             batch.products.push(NO_PRODUCT);
             observer.note("longer than 64 KiB: not looked at");
@@ -160,7 +161,7 @@ impl<'l> Decoder<'l> {
 
     /// All packs that would take a line if they were asked, in the order in which they are; for checking packs against each other.
     pub fn claims(&mut self, text: &[u8]) -> Vec<usize> {
-        let text = strip_padding(text);
+        let (text, _) = strip_padding(text);
         let header = header::parse(text, &self.context);
         let library = self.library;
         let mut packs = Vec::new();
@@ -188,7 +189,6 @@ impl<'l> Decoder<'l> {
     ) -> Option<(Option<Outcome>, usize)> {
         let line = self.library.line(number)?;
         observer.candidate(line);
-        slots.of_line(text);
         let mut result = None;
         let mut broken = false;
         self.library.recogniser.place(number, text, header, &mut |place| {
@@ -196,6 +196,9 @@ impl<'l> Decoder<'l> {
             let split = line.syntax.split(text.get(place.body..).unwrap_or_default(), slots);
             if split == Split::No {
                 return false;
+            }
+            if line.last_may_be_cut {
+                slots.set_goes_on();
             }
             fill_pseudo(line, text, header, &place, slots);
             observer.split(line, slots, split);
@@ -210,7 +213,7 @@ impl<'l> Decoder<'l> {
     fn meaning(
         &self,
         line: &Line,
-        slots: &Slots,
+        slots: &mut Slots,
         split: Split,
         header_time: Option<i64>,
         batch: &mut Batch,
@@ -220,6 +223,9 @@ impl<'l> Decoder<'l> {
             observer.note("no kind of this line applies: it is not one");
             return None;
         };
+        if slots.columns() < kind.columns {
+            slots.set_unfinished();
+        }
         observer.kind(line, kind, slots);
         Some(match kind.read(slots, &self.library.schema, &self.context) {
             Meaning::Noise if split == Split::Broken => {
@@ -250,9 +256,11 @@ impl<'l> Decoder<'l> {
     }
 }
 
-fn strip_padding(text: &[u8]) -> &[u8] {
+/// The line without blanks and zeros at its end, and whether there were any: then nothing of its last word is missing.
+fn strip_padding(text: &[u8]) -> (&[u8], bool) {
     let end = text.iter().rposition(|byte| !matches!(byte, 0 | b' ' | b'\t' | b'\r')).map_or(0, |at| at + 1);
-    text.get(..end).unwrap_or_default()
+    let (text, padding) = text.split_at(end);
+    (text, padding.first().is_some_and(|&byte| byte != b'\r'))
 }
 
 fn fill_pseudo<'a>(

@@ -30,6 +30,23 @@ pub enum Target {
     SenderDomain,
 }
 
+impl Target {
+    /// An address, a port or a protocol.
+    pub fn is_of_endpoint(self) -> bool {
+        matches!(self, Self::SrcIp | Self::DstIp | Self::SrcPort | Self::DstPort | Self::Protocol)
+    }
+
+    /// A part of such a value is another value, not a shorter one.
+    pub fn is_exact(self) -> bool {
+        match self {
+            Self::SrcIp | Self::DstIp | Self::SrcPort | Self::DstPort | Self::Protocol | Self::Time => true,
+            Self::BytesIn | Self::BytesOut | Self::Packets | Self::SignatureId | Self::Cve | Self::SenderDomain => true,
+            Self::Action | Self::Direction | Self::Evidence | Self::Category | Self::Severity => false,
+            Self::Signature | Self::Threat | Self::FileSha256 => false,
+        }
+    }
+}
+
 /// Names of an enumeration's values; a value's code is its position.
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(transparent)]

@@ -237,10 +237,11 @@ impl Assign {
                 }
             }
         })?;
-        if self.whole {
-            return Some(found);
+        match found {
+            found if self.whole => Some(found),
+            Cow::Borrowed(value) => self.cut.apply(value).map(Cow::Borrowed),
+            Cow::Owned(value) => self.cut.apply(&value).map(|part| Cow::Owned(part.to_vec())),
         }
-        Some(Cow::Owned(self.cut.apply(&found)?.to_vec()))
     }
 
     fn table(&self, value: &[u8]) -> Option<&Mapped> {
@@ -257,13 +258,16 @@ impl Assign {
             return self.fill(value.filter(|value| self.believed(slots, value)), row, schema, context);
         }
         let value = self.source(slots);
-        let sure = self.from.iter().flatten().all(|&slot| slots.get(slot).is_none_or(|value| self.believed(slots, value)));
+        let sure = match &value {
+            Some(Cow::Borrowed(value)) => self.believed(slots, value),
+            _ => self.from.iter().flatten().all(|&slot| slots.get(slot).is_none_or(|value| self.believed(slots, value))),
+        };
         self.fill(value.as_deref().filter(|_| sure), row, schema, context)
     }
 
-    /// An address or port at the very end of a long line may have lost digits.
+    /// An address or a number at the very end of a line that may have been cut there may have lost digits.
     fn believed(&self, slots: &Slots, value: &[u8]) -> bool {
-        !matches!(self.target, Target::SrcIp | Target::DstIp | Target::SrcPort | Target::DstPort) || !slots.may_be_cut(value)
+        !self.target.is_exact() || !slots.may_be_cut(value, self.target.is_of_endpoint())
     }
 
     fn fill(&self, value: Option<&[u8]>, row: &mut Row, schema: &Schema, context: &Context) -> Result<(), Impossible> {

@@ -19,6 +19,8 @@ pub struct Kind {
     sensor: u8,
     when: Vec<Condition>,
     require: Vec<Target>,
+    /// How many columns such a line has, where it has any.
+    pub columns: usize,
     pub assigns: Vec<Assign>,
 }
 
@@ -32,6 +34,8 @@ pub struct Line {
     pub program_slot: Option<usize>,
     pub message_slot: Option<usize>,
     pub msgid_slot: Option<usize>,
+    /// Such lines never end in an address, a port or a protocol, unless they were cut.
+    pub last_may_be_cut: bool,
     pub kinds: Vec<Kind>,
 }
 
@@ -160,6 +164,7 @@ fn compile_line(number: usize, source: &Source, schema: &Schema) -> Result<Line,
         program_slot: names.numbers.get("@program").copied(),
         message_slot: names.numbers.get("@message").copied(),
         msgid_slot: names.numbers.get("@msgid").copied(),
+        last_may_be_cut: line.last_may_be_cut,
         names: names.list,
         kinds,
     })
@@ -201,6 +206,7 @@ fn compile_kind(source: &Source, kind: &spec::Kind, schema: &Schema, names: &mut
         sensor: schema.sensor.code(sensor).ok_or_else(|| format!("there is no sensor {sensor:?}"))?,
         when,
         require: kind.require.clone(),
+        columns: columns.len(),
         assigns,
     })
 }
@@ -219,8 +225,7 @@ fn compile_syntax(
             let options = line.kv.as_ref().ok_or("has no kv options")?;
             let escape = options.escape.map(byte).transpose()?.unwrap_or(0);
             let (pair, equals, quote) = (byte(options.pair)?, byte(options.equals)?, byte(options.quote)?);
-            let signs =
-                kv::Signs { pair, equals, quote, escape, last_may_be_cut: options.last_may_be_cut, spaced: options.spaced };
+            let signs = kv::Signs { pair, equals, quote, escape, spaced: options.spaced };
             Ok(Syntax::Kv(kv::KeyValue::new(number, keys(), signs)))
         }
         "csv" => {

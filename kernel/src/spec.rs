@@ -51,6 +51,9 @@ pub struct Line {
     /// The body starts at this text, near the message's beginning; what stands before it is the slot `@prefix`.
     #[serde(default)]
     pub locate: Option<String>,
+    /// Such lines never end in an address, a port or a protocol, unless they were cut.
+    #[serde(default)]
+    pub last_may_be_cut: bool,
     #[serde(default)]
     pub kv: Option<KeyValue>,
     #[serde(default)]
@@ -68,9 +71,6 @@ pub struct KeyValue {
     pub equals: char,
     pub quote: char,
     pub escape: Option<char>,
-    /// A plain value that touches the line's end is not believed: the line may have been cut inside it.
-    #[serde(default)]
-    pub last_may_be_cut: bool,
     #[serde(default)]
     pub spaced: bool,
 }

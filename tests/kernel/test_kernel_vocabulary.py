@@ -118,7 +118,7 @@ def test_texts_are_cut_where_the_schema_says() -> None:
     limits = {n: event_schema().field(n).max_bytes for n in ("signature_id", "signature", "threat")}
     kernel = loader.build((_pack(**dict.fromkeys(limits, "t")),)).kernel
     table = pa.ipc.open_stream(
-        kernel.decode(("made-up t=" + "é" * 500).encode(), received_ms=NOON).to_ipc("d")
+        kernel.decode(("made-up t=" + "é" * 500 + " ").encode(), received_ms=NOON).to_ipc("d")
     ).read_all()
     for name, most in limits.items():
         text = table[name][0].as_py()

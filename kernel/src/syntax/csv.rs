@@ -43,6 +43,7 @@ impl Csv {
                 at += 1;
             }
         };
+        slots.set_columns(column);
         if let Some(slot) = self.count {
             slots.set(slot, column.to_string().into_bytes());
         }

@@ -50,12 +50,19 @@ impl Paths {
         if body.first() != Some(&b'{') {
             return Split::No;
         }
-        let mut parser = serde_json::Deserializer::from_slice(body);
+        let mut parser = serde_json::Deserializer::from_slice(without_cut_number(body));
         match (Node { paths: self, slots }).deserialize(&mut parser) {
             Ok(()) => Split::Whole,
             Err(_) => Split::Broken,
         }
     }
+}
+
+/// An object never ends in a number: where a line does, it was cut there, and the number may be.
+fn without_cut_number(body: &[u8]) -> &[u8] {
+    let digit = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E');
+    let whole = body.iter().rposition(|byte| !digit(byte)).map_or(0, |at| at + 1);
+    body.get(..whole).unwrap_or_default()
 }
 
 struct Node<'p, 's, 'a> {

@@ -14,8 +14,6 @@ pub struct Signs {
     pub quote: u8,
     /// Before a quote inside a quoted value; 0 for none.
     pub escape: u8,
-    /// A plain value that touches the line's end is not believed.
-    pub last_may_be_cut: bool,
     /// Blanks belong to plain values, and to keys where `pair` is another sign.
     pub spaced: bool,
 }
@@ -66,7 +64,6 @@ impl KeyValue {
 
     fn pairs<'a>(&self, body: &'a [u8], slots: &mut Slots<'a>, habit: &mut Habit) -> Split {
         let mut rest = body;
-        let doubted = self.signs.last_may_be_cut && body.last() != Some(&self.signs.quote);
         habit.begin();
         loop {
             while let Some((byte, after)) = rest.split_first()
@@ -91,9 +88,7 @@ impl KeyValue {
                 return Split::Broken;
             };
             rest = value.rest;
-            if let Some(slot) = slot
-                && !(doubted && rest.is_empty())
-            {
+            if let Some(slot) = slot {
                 slots.set(slot, if value.escaped { Cow::Owned(self.unescape(value.text)) } else { Cow::Borrowed(value.text) });
             }
         }

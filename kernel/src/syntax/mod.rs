@@ -22,8 +22,17 @@ pub struct Slots<'a> {
     values: Vec<Option<Cow<'a, [u8]>>>,
     /// What each kind of key-value line has taught, by its number.
     habits: Vec<habit::Habit>,
-    /// Where a line ends that may have been cut there; 0 for none.
-    cut_at: usize,
+    /// Where the line ends; 0 where a blank stands behind what it says, so that nothing of it is missing.
+    end: usize,
+    /// The line is as long as those that relays cut.
+    long: bool,
+    /// More must follow what it ends with.
+    unfinished: bool,
+    /// Its pack says that such lines do not end in an address, or that this one may.
+    goes_on: bool,
+    whole: bool,
+    /// How many columns were found, of a line that has such.
+    columns: usize,
 }
 
 /// Lines from this length on may have been cut by a relay: RFC 3164 allows 1,024 bytes, and many cut a little before.
@@ -31,22 +40,61 @@ const MAY_BE_CUT: usize = 1_000;
 
 impl<'a> Slots<'a> {
     pub fn new() -> Self {
-        Self { values: Vec::new(), habits: Vec::new(), cut_at: 0 }
+        Self {
+            values: Vec::new(),
+            habits: Vec::new(),
+            end: 0,
+            long: false,
+            unfinished: false,
+            goes_on: false,
+            whole: false,
+            columns: 0,
+        }
     }
 
     pub fn reset(&mut self, size: usize) {
         self.values.clear();
         self.values.resize_with(size, || None);
+        self.unfinished = false;
+        self.goes_on = false;
+        self.whole = false;
+        self.columns = usize::MAX;
     }
 
-    /// Remember where the line ends from which values are taken.
-    pub fn of_line(&mut self, line: &[u8]) {
-        self.cut_at = if line.len() >= MAY_BE_CUT { line.as_ptr_range().end as usize } else { 0 };
+    /// Remember the line from which values are taken; `padded` says that blanks were taken away at its end.
+    pub fn of_line(&mut self, line: &[u8], padded: bool) {
+        self.end = if padded { 0 } else { line.as_ptr_range().end as usize };
+        self.long = line.len() >= MAY_BE_CUT;
     }
 
-    /// Whether a value ends where a long line does: its last digits may be missing.
-    pub fn may_be_cut(&self, value: &[u8]) -> bool {
-        self.cut_at != 0 && value.as_ptr_range().end as usize == self.cut_at
+    /// More must follow what the line ends with: it was cut there.
+    pub fn set_unfinished(&mut self) {
+        self.unfinished = true;
+    }
+
+    /// The pack says that no address, port or protocol ends such a line.
+    pub fn set_goes_on(&mut self) {
+        self.goes_on = true;
+    }
+
+    /// The pack says that such a line may end where this one does.
+    pub fn set_whole(&mut self) {
+        self.whole = true;
+    }
+
+    /// So many columns were found.
+    pub fn set_columns(&mut self, columns: usize) {
+        self.columns = columns;
+    }
+
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Whether a value ends where a line does that was cut, or may have been: its last digits may be missing. `end` says that it is
+    /// an address, a port or a protocol.
+    pub fn may_be_cut(&self, value: &[u8], end: bool) -> bool {
+        (self.long || self.unfinished || (end && self.goes_on && !self.whole)) && value.as_ptr_range().end as usize == self.end
     }
 
     /// Keep a value unless the slot has one already.

@@ -5,6 +5,8 @@
 //! up to the next quotation mark without a backslash, `{name:rest}` the rest of the line; `{*}` takes and forgets. `{$}` is the
 //! line's end. `[…]` may be absent.
 //! `\` makes the next character literal. Matching begins at the body's first byte; the number of steps is bounded.
+//!
+//! Where `{$}` fits, the line was not cut.
 
 use super::Slots;
 use memchr::{memchr2, memmem};
@@ -49,8 +51,11 @@ impl Template {
         let mut steps = MOST_STEPS;
         let mut found: Vec<(usize, &'a [u8])> = Vec::with_capacity(16);
         let stack: Vec<&[Part]> = vec![&self.parts];
-        if !run(body, &stack, &mut found, &mut steps) {
+        let Some(end) = run(body, &stack, &mut found, &mut steps) else {
             return false;
+        };
+        if end == End::Said {
+            slots.set_whole();
         }
         for (slot, value) in found {
             slots.set(slot, value);
@@ -59,43 +64,54 @@ impl Template {
     }
 }
 
+/// How a template ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    /// As it says, or before the line did.
+    Whole,
+    /// The line had ended when a part that may be absent could have followed.
+    Open,
+    /// `{$}` allows it.
+    Said,
+}
+
 /// Match the lists of parts in `stack` (the last one first) against the start of `body`.
-fn run<'a>(body: &'a [u8], stack: &[&[Part]], found: &mut Vec<(usize, &'a [u8])>, steps: &mut u32) -> bool {
+fn run<'a>(body: &'a [u8], stack: &[&[Part]], found: &mut Vec<(usize, &'a [u8])>, steps: &mut u32) -> Option<End> {
     let mut body = body;
+    let mut end = End::Whole;
     let mut stack: Vec<&[Part]> = stack.to_vec();
     loop {
         *steps = steps.saturating_sub(1);
         if *steps == 0 {
-            return false;
+            return None;
         }
         let Some(parts) = stack.pop() else {
-            return true;
+            return Some(end);
         };
         let Some((part, others)) = parts.split_first() else {
             continue;
         };
         stack.push(others);
         match part {
-            Part::Literal(literal) => match body.strip_prefix(&**literal) {
-                Some(after) => body = after,
-                None => return false,
-            },
-            Part::End if body.is_empty() => {}
-            Part::End => return false,
+            Part::Literal(literal) => body = body.strip_prefix(&**literal)?,
+            Part::End if body.is_empty() => end = End::Said,
+            Part::End => return None,
+            // `[ a][{$}][ b]` says that a line may end behind ` a`, not that it may where neither is there.
+            Part::Optional(inner) if end == End::Open && matches!(inner.first(), Some(Part::End)) => {}
             Part::Optional(inner) => {
                 let before = found.len();
                 let mut with = stack.clone();
                 with.push(inner);
-                if run(body, &with, found, steps) {
-                    return true;
+                if let Some(end) = run(body, &with, found, steps) {
+                    return Some(end);
                 }
                 found.truncate(before);
+                if body.is_empty() && end != End::Said {
+                    end = End::Open;
+                }
             }
             Part::Capture { slot, kind } => {
-                let Some(length) = capture(body, *kind, &stack) else {
-                    return false;
-                };
-                let (value, after) = body.split_at(length);
+                let (value, after) = body.split_at(capture(body, *kind, &stack)?);
                 if let Some(slot) = slot {
                     found.push((*slot, value));
                 }
@@ -156,11 +172,12 @@ fn word_before_literal(body: &[u8], word: usize, stack: &[&[Part]]) -> usize {
 
 /// The literal that comes next, or would if the optional part that comes next were there.
 fn next_literal<'t>(stack: &[&'t [Part]]) -> Option<&'t [u8]> {
-    stack.iter().rev().find_map(|parts| parts.first()).and_then(|part| match part {
+    let mut next = stack.iter().rev().flat_map(|parts| parts.iter());
+    match next.find(|part| !matches!(part, Part::Optional(inner) if matches!(inner.first(), Some(Part::End))))? {
         Part::Literal(literal) => Some(&**literal),
         Part::Optional(inner) => next_literal(&[inner]),
         Part::Capture { .. } | Part::End => None,
-    })
+    }
 }
 
 /// Takes everything up to what follows, so something must.
@@ -264,7 +281,7 @@ mod tests {
         let template = Template::compile(&text, &mut |_| 0)?;
         let body = format!("{}{}", "ab x ".repeat(24), "z".repeat(60_000));
         let mut steps = MOST_STEPS;
-        assert!(!run(body.as_bytes(), &[&template.parts], &mut Vec::new(), &mut steps));
+        assert_eq!(run(body.as_bytes(), &[&template.parts], &mut Vec::new(), &mut steps), None);
         assert_eq!(steps, 0, "this line is meant to use up all steps");
         let mut slots = Slots::new();
         slots.reset(1);
@@ -274,11 +291,26 @@ mod tests {
     }
 
     #[test]
+    fn a_template_says_where_a_line_may_end() -> Result<(), String> {
+        let template = Template::compile("from {x:ip}[ port {y:int}][{$}][ proto {z:word}]", &mut |_| 0)?;
+        let end = |body: &str| run(body.as_bytes(), &[&template.parts], &mut Vec::new(), &mut { MOST_STEPS });
+        assert_eq!(end("from 192.0.2.1"), Some(End::Open));
+        assert_eq!(end("from 192.0.2.1 port 2"), Some(End::Said));
+        assert_eq!(end("from 192.0.2.1 port 2 proto x"), Some(End::Whole));
+        assert_eq!(end("from 192.0.2.1 then"), Some(End::Whole));
+        let strict = Template::compile("from {x:ip}[ port {y:int}]{$}", &mut |_| 0)?;
+        let end = |body: &str| run(body.as_bytes(), &[&strict.parts], &mut Vec::new(), &mut { MOST_STEPS });
+        assert_eq!(end("from 192.0.2.1"), Some(End::Said));
+        assert_eq!(end("from 192.0.2.1 then"), None);
+        Ok(())
+    }
+
+    #[test]
     fn a_long_line_that_matches_takes_few_steps() -> Result<(), String> {
         let template = Template::compile("a {x} b {y:int}[ c {z:word}] d", &mut |_| 0)?;
         let body = format!("a {} b 12 c w d", "x".repeat(60_000));
         let mut steps = MOST_STEPS;
-        assert!(run(body.as_bytes(), &[&template.parts], &mut Vec::new(), &mut steps));
+        assert_eq!(run(body.as_bytes(), &[&template.parts], &mut Vec::new(), &mut steps), Some(End::Whole));
         assert!(MOST_STEPS - steps < 32);
         Ok(())
     }

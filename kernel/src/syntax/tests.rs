@@ -22,7 +22,7 @@ fn kv(names: &[&str]) -> Syntax {
     Syntax::Kv(kv::KeyValue::new(
         0,
         keys(names),
-        kv::Signs { pair: b' ', equals: b'=', quote: b'"', escape: b'\\', last_may_be_cut: false, spaced: false },
+        kv::Signs { pair: b' ', equals: b'=', quote: b'"', escape: b'\\', spaced: false },
     ))
 }
 
@@ -55,7 +55,7 @@ fn xml(paths: &[&str]) -> Syntax {
 }
 
 fn spaced(pair: u8, equals: u8, names: &[&str]) -> Syntax {
-    let signs = kv::Signs { pair, equals, quote: b'"', escape: b'\\', last_may_be_cut: false, spaced: true };
+    let signs = kv::Signs { pair, equals, quote: b'"', escape: b'\\', spaced: true };
     Syntax::Kv(kv::KeyValue::new(0, keys(names), signs))
 }
 
@@ -132,23 +132,11 @@ fn key_value_flags_tabs_quotes_and_escapes() {
 }
 
 #[test]
-fn key_value_may_doubt_what_touches_the_end() {
-    let syntax = Syntax::Kv(kv::KeyValue::new(
-        0,
-        keys(&["a", "b"]),
-        kv::Signs { pair: b' ', equals: b'=', quote: b'"', escape: b'\\', last_may_be_cut: true, spaced: false },
-    ));
-    assert_eq!(texts(&split(&syntax, 2, b"a=12 b=34").1), [Some("12".to_owned()), None]);
-    assert_eq!(texts(&split(&syntax, 2, b"a=12 b=\"34\"").1), some(&["12", "34"]));
-    assert_eq!(texts(&split(&syntax, 2, b"a=12 b=34 c").1), some(&["12", "34"]));
-}
-
-#[test]
 fn other_signs_for_pairs_and_equals() {
     let syntax = Syntax::Kv(kv::KeyValue::new(
         0,
         keys(&["a", "b"]),
-        kv::Signs { pair: b';', equals: b':', quote: b'\'', escape: 0, last_may_be_cut: false, spaced: false },
+        kv::Signs { pair: b';', equals: b':', quote: b'\'', escape: 0, spaced: false },
     ));
     assert_eq!(texts(&split(&syntax, 2, br"a:'x;b:2\';b:3").1), some(&[r"x;b:2\", "3"]));
 }

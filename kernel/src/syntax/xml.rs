@@ -45,6 +45,8 @@ impl Elements {
                         return Split::Whole;
                     }
                 }
+                // A text at the very end is one that was cut.
+                Ok(Event::Text(_)) if reader.buffer_position() == body.len() as u64 => return Split::Broken,
                 Ok(Event::Text(text)) => walk.text(&text, slots),
                 Ok(Event::CData(text)) => walk.keep(text.to_vec(), slots),
                 Ok(Event::GeneralRef(_) | Event::Decl(_) | Event::PI(_) | Event::Comment(_)) => {}

@@ -128,6 +128,7 @@ def _line_spec(pack: Pack, line: Line) -> dict[str, object]:
         "contains": [[group] if isinstance(group, str) else group for group in line.contains],
         "programs": line.programs,
         "locate": line.locate,
+        "last_may_be_cut": line.last_may_be_cut,
         "kv": line.kv.model_dump(),
         "csv": line.csv.model_dump(),
         "columns": line.columns,

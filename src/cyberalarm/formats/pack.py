@@ -75,7 +75,6 @@ class KeyValueOptions(_Strict):
     equals: str = Field(default="=", min_length=1, max_length=1)
     quote: str = Field(default='"', min_length=1, max_length=1)
     escape: str | None = Field(default="\\", min_length=1, max_length=1)
-    last_may_be_cut: bool = False
     spaced: bool = False
 
 
@@ -109,6 +108,7 @@ class Line(_Strict):
     contains: list[Text | list[Text]] = []
     programs: list[Text] = []
     locate: Text | None = None
+    last_may_be_cut: bool = False
     kv: KeyValueOptions = KeyValueOptions()
     csv: CsvOptions = CsvOptions()
     columns: list[Text] = []

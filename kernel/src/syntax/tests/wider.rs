@@ -62,7 +62,7 @@ fn blanks_in_values_end_where_the_next_key_begins() {
 
 #[test]
 fn quotation_marks_may_be_doubled_in_pairs() {
-    let signs = kv::Signs { pair: b',', equals: b'=', quote: b'"', escape: b'"', last_may_be_cut: false, spaced: true };
+    let signs = kv::Signs { pair: b',', equals: b'=', quote: b'"', escape: b'"', spaced: true };
     let syntax = Syntax::Kv(kv::KeyValue::new(0, keys(&["q", "ip"]), signs));
     let body = br#"q="a="",ip=""8.8.8.8""",ip="192.0.2.1""#;
     assert_eq!(texts(&split(&syntax, 2, body).1), some(&[r#"a=",ip="8.8.8.8""#, "192.0.2.1"]));
