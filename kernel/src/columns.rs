@@ -8,6 +8,7 @@ use arrow_array::{
     ArrayRef, DictionaryArray, FixedSizeBinaryArray, Int32Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt8Array,
     UInt16Array, UInt32Array, UInt64Array,
 };
+use arrow_buffer::{Buffer, OffsetBuffer};
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
@@ -98,7 +99,10 @@ impl Columns {
         self.signature.push(&row.signature);
         self.category.push(row.category);
         self.severity.push(row.severity);
-        self.cve.push(&row.cve.join(" "));
+        match row.cve.is_empty() {
+            true => self.cve.push(""),
+            false => self.cve.push(&row.cve.join(" ")),
+        }
         self.threat.push(&row.threat);
         self.file_sha256.push(row.file_sha256);
         self.sender_domain.push(row.sender_domain.as_deref().unwrap_or_default());
@@ -144,22 +148,22 @@ impl Columns {
             large(&self.bytes_out),
             large(&self.packets),
             small(&self.evidence),
-            texts(&self.signature_id),
-            texts(&self.signature),
+            texts(&self.signature_id)?,
+            texts(&self.signature)?,
             small(&self.category),
             small(&self.severity),
             lists(&self.cve),
-            texts(&self.threat),
+            texts(&self.threat)?,
             Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(self.file_sha256.iter().copied(), 32)?),
             optional_texts(&self.sender_domain),
         ];
         RecordBatch::try_new(Arc::new(arrow_schema()), columns)
     }
 
-    /// One Arrow IPC stream, zstd-compressed.
-    pub fn to_ipc(&self, products: &[String], devices: &[String]) -> Result<Vec<u8>, ArrowError> {
+    /// One Arrow IPC stream, zstd-compressed if it is to travel.
+    pub fn to_ipc(&self, products: &[String], devices: &[String], travels: bool) -> Result<Vec<u8>, ArrowError> {
         let batch = self.to_arrow(products, devices)?;
-        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD))?;
+        let options = IpcWriteOptions::default().try_with_compression(travels.then_some(CompressionType::ZSTD))?;
         let mut writer = StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options)?;
         writer.write(&batch)?;
         writer.into_inner()
@@ -167,7 +171,7 @@ impl Columns {
 }
 
 fn names(codes: &[u32], known: &[String]) -> Result<ArrayRef, ArrowError> {
-    let keys: Int32Array = codes.iter().map(|&code| i32::try_from(code).ok()).collect();
+    let keys = Int32Array::from_iter_values(codes.iter().map(|&code| i32::try_from(code).unwrap_or(i32::MAX)));
     let values = StringArray::from_iter_values(known);
     Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::new(values))?))
 }
@@ -175,12 +179,15 @@ fn names(codes: &[u32], known: &[String]) -> Result<ArrayRef, ArrowError> {
 fn addresses(values: &[Address]) -> Result<ArrayRef, ArrowError> {
     match values.is_empty() {
         true => Ok(arrow_array::new_empty_array(&DataType::FixedSizeBinary(16))),
-        false => Ok(Arc::new(FixedSizeBinaryArray::try_from_iter(values.iter())?)),
+        false => Ok(Arc::new(FixedSizeBinaryArray::try_new(16, Buffer::from_slice_ref(values.as_flattened()), None)?)),
     }
 }
 
-fn texts(values: &Texts) -> ArrayRef {
-    Arc::new(StringArray::from_iter_values((0..values.ends.len()).map(|row| values.get(row))))
+fn texts(values: &Texts) -> Result<ArrayRef, ArrowError> {
+    let ends = values.ends.iter().map(|&end| i32::try_from(end).map_err(|_| ArrowError::OffsetOverflowError(end as usize)));
+    let offsets = std::iter::once(Ok(0)).chain(ends).collect::<Result<Vec<i32>, ArrowError>>()?;
+    let bytes = Buffer::from_slice_ref(values.bytes.as_bytes());
+    Ok(Arc::new(StringArray::try_new(OffsetBuffer::new(offsets.into()), bytes, None)?))
 }
 
 fn optional_texts(values: &Texts) -> ArrayRef {

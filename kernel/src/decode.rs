@@ -4,6 +4,7 @@
 //! by the buffer; arbitrary bytes never stop decoding.
 
 use crate::columns::Columns;
+use crate::event::Row;
 use crate::header;
 use crate::network;
 use crate::pack::{Library, Line, Meaning};
@@ -98,9 +99,9 @@ impl<'l> Decoder<'l> {
             absurd_times: 0,
             library: Arc::clone(self.library),
         };
-        let mut slots = Slots::new();
+        let mut place = (Slots::new(), Row::new());
         for line in lines(buffer) {
-            let outcome = self.line_with(line, &mut batch, &mut slots, &mut Silent);
+            let outcome = self.line_with(line, &mut batch, &mut place, &mut Silent);
             batch.outcomes.push(outcome as u8);
         }
         batch
@@ -108,15 +109,15 @@ impl<'l> Decoder<'l> {
 
     /// Decode one line: adds at most one row, and exactly one product mark.
     pub fn line(&mut self, text: &[u8], batch: &mut Batch, observer: &mut impl Observer) -> Outcome {
-        self.line_with(text, batch, &mut Slots::new(), observer)
+        self.line_with(text, batch, &mut (Slots::new(), Row::new()), observer)
     }
 
-    /// As `line`; `slots` are used again and again, so that no line has to make its own.
+    /// As `line`; slots and row are used again and again, so that no line has to make its own.
     fn line_with<'t>(
         &mut self,
         text: &'t [u8],
         batch: &mut Batch,
-        slots: &mut Slots<'t>,
+        (slots, row): &mut (Slots<'t>, Row),
         observer: &mut impl Observer,
     ) -> Outcome {
         let (text, padded) = strip_padding(text);
@@ -139,7 +140,7 @@ impl<'l> Decoder<'l> {
         // A broken line that no kind of a pack's fits may be another's whole one; else it is that pack's broken one.
         let mut broken = None;
         let mut sure = |&number: &usize| {
-            let found = self.try_line(number, text, &header, batch, slots, observer);
+            let found = self.try_line(number, text, &header, batch, (&mut *slots, &mut *row), observer);
             let (found, pack) = found?;
             if found.is_none() {
                 broken = broken.or(Some((Outcome::Malformed, pack)));
@@ -170,7 +171,8 @@ impl<'l> Decoder<'l> {
         library.recogniser.direct(text, &header, &mut direct);
         library.recogniser.candidates(text, &mut searched);
         for &number in direct.iter().chain(&searched) {
-            let found = self.try_line(number, text, &header, &mut batch, &mut Slots::new(), &mut Silent);
+            let mut place = (Slots::new(), Row::new());
+            let found = self.try_line(number, text, &header, &mut batch, (&mut place.0, &mut place.1), &mut Silent);
             let sure = found.filter(|(outcome, _)| outcome.is_some());
             packs.extend(sure.map(|(_, pack)| pack).filter(|pack| !packs.contains(pack)));
         }
@@ -184,7 +186,7 @@ impl<'l> Decoder<'l> {
         text: &'t [u8],
         header: &header::Header<'t>,
         batch: &mut Batch,
-        slots: &mut Slots<'t>,
+        (slots, row): (&mut Slots<'t>, &mut Row),
         observer: &mut impl Observer,
     ) -> Option<(Option<Outcome>, usize)> {
         let line = self.library.line(number)?;
@@ -202,7 +204,7 @@ impl<'l> Decoder<'l> {
             }
             fill_pseudo(line, text, header, &place, slots);
             observer.split(line, slots, split);
-            result = self.meaning(line, slots, split, header.time, batch, observer);
+            result = self.meaning(line, (&mut *slots, &mut *row), split, header.time, batch, observer);
             broken |= split == Split::Broken;
             result.is_some()
         });
@@ -213,7 +215,7 @@ impl<'l> Decoder<'l> {
     fn meaning(
         &self,
         line: &Line,
-        slots: &mut Slots,
+        (slots, row): (&mut Slots, &mut Row),
         split: Split,
         header_time: Option<i64>,
         batch: &mut Batch,
@@ -227,7 +229,7 @@ impl<'l> Decoder<'l> {
             slots.set_unfinished();
         }
         observer.kind(line, kind, slots);
-        Some(match kind.read(slots, &self.library.schema, &self.context) {
+        Some(match kind.read(slots, row, &self.library.schema, &self.context) {
             Meaning::Noise if split == Split::Broken => {
                 observer.note("cut off");
                 Outcome::Malformed
@@ -237,7 +239,7 @@ impl<'l> Decoder<'l> {
                 observer.note(why);
                 Outcome::Malformed
             }
-            Meaning::Event(mut row) => {
+            Meaning::Event => {
                 row.time = row.time.or(header_time);
                 if row.time.is_some_and(|time| time > self.context.latest() || time < EARLIEST) {
                     row.time = None;
@@ -248,7 +250,7 @@ impl<'l> Decoder<'l> {
                     row.direction = network::plain_direction(&row.src_ip, &row.dst_ip);
                 }
                 let product = u32::try_from(line.pack).unwrap_or(NO_PRODUCT);
-                batch.columns.push(&row, product, self.context.reference);
+                batch.columns.push(row, product, self.context.reference);
                 batch.line_of_row.push(u32::try_from(batch.outcomes.len()).unwrap_or(u32::MAX));
                 Outcome::Kept
             }

@@ -2,7 +2,6 @@
 
 use crate::value::{Address, NO_ADDRESS, UNKNOWN_PROTOCOL};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 
 /// What a pack may fill in. The names are the schema's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, Serialize)]
@@ -82,8 +81,8 @@ pub const INBOUND: u8 = 1;
 pub const OUTBOUND: u8 = 2;
 pub const INTERNAL: u8 = 3;
 
-/// One event, before it joins its column.
-pub struct Row<'a> {
+/// One event, before it joins its column. Used again and again, so that no line has to make its own texts.
+pub struct Row {
     pub time: Option<i64>,
     pub sensor: u8,
     pub action: u8,
@@ -97,23 +96,23 @@ pub struct Row<'a> {
     pub bytes_out: Option<u64>,
     pub packets: Option<u64>,
     pub evidence: u8,
-    pub signature_id: Cow<'a, str>,
-    pub signature: Cow<'a, str>,
+    pub signature_id: String,
+    pub signature: String,
     pub category: u8,
     pub severity: u8,
     pub cve: Vec<String>,
-    pub threat: Cow<'a, str>,
+    pub threat: String,
     pub file_sha256: Option<[u8; 32]>,
     pub sender_domain: Option<String>,
     /// The end of what another line has told.
     pub again: bool,
 }
 
-impl Row<'_> {
-    pub fn of_sensor(sensor: u8) -> Self {
+impl Row {
+    pub fn new() -> Self {
         Self {
             time: None,
-            sensor,
+            sensor: 0,
             action: 0,
             direction: 0,
             src_ip: NO_ADDRESS,
@@ -125,15 +124,26 @@ impl Row<'_> {
             bytes_out: None,
             packets: None,
             evidence: 0,
-            signature_id: Cow::Borrowed(""),
-            signature: Cow::Borrowed(""),
+            signature_id: String::new(),
+            signature: String::new(),
             category: 0,
             severity: 0,
             cve: Vec::new(),
-            threat: Cow::Borrowed(""),
+            threat: String::new(),
             file_sha256: None,
             sender_domain: None,
             again: false,
         }
+    }
+
+    /// An event of which nothing is known but what saw it.
+    pub fn begin(&mut self, sensor: u8, again: bool) {
+        let (mut signature_id, mut signature) = (std::mem::take(&mut self.signature_id), std::mem::take(&mut self.signature));
+        let (mut threat, mut cve) = (std::mem::take(&mut self.threat), std::mem::take(&mut self.cve));
+        signature_id.clear();
+        signature.clear();
+        threat.clear();
+        cve.clear();
+        *self = Self { sensor, again, signature_id, signature, threat, cve, ..Self::new() };
     }
 }

@@ -5,6 +5,7 @@
 //! taken for the beginning of a message.
 
 use crate::time::{self, Context};
+use memchr::memchr2;
 use smallvec::SmallVec;
 
 pub struct Header<'a> {
@@ -95,6 +96,12 @@ impl<'a> Parser<'a> {
     /// `host: Nov 18 09:15:00.123: %…` behind a relay's header, and `host : %…` without any time. The device's own time counts.
     fn ciscos_own_time(&mut self, context: &Context) {
         let rest = self.rest();
+        // It begins with a time or a host's name, either of which has a colon and a percent sign behind it.
+        let near = rest.get(..rest.len().min(LONGEST_HOST)).unwrap_or_default();
+        let sign = memchr2(b'%', b'=', near).unwrap_or(0);
+        if sign < 2 || rest.get(sign) != Some(&b'%') {
+            return;
+        }
         // A program with a process number is no device: what it writes may be a stranger's.
         if crate::value::trim(self.line.get(..self.at).unwrap_or_default()).ends_with(b"]:") {
             return;
@@ -148,6 +155,9 @@ impl<'a> Parser<'a> {
     /// An address or a message's length in front of a priority, `[192.0.2.1] <13>…`, as relays and RFC 6587 put them.
     fn relay(&mut self) {
         let rest = self.rest();
+        if rest.first() == Some(&b'<') {
+            return;
+        }
         let plain = |byte: &&u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':' | b'[' | b']');
         let token = rest.iter().take(LONGEST_ADDRESS).take_while(plain).count();
         let after = rest.get(token..).unwrap_or_default();
@@ -215,7 +225,8 @@ impl<'a> Parser<'a> {
 
     fn host(&mut self) -> bool {
         let rest = self.rest();
-        let end = rest.iter().take(LONGEST_HOST).position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(0);
+        let near = rest.get(..rest.len().min(LONGEST_HOST)).unwrap_or_default();
+        let end = memchr2(b' ', b'\t', near).unwrap_or(0);
         let token = rest.get(..end).unwrap_or_default();
         // `>`: archives of OSSEC and Wazuh write `collector->device`.
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'/' | b'>');
@@ -243,6 +254,9 @@ impl<'a> Parser<'a> {
             }
             end += digits + 2;
         }
+        if rest.get(end) != Some(&b':') {
+            return false;
+        }
         // Digits alone are a message's number, and no name begins with a bracket, a date, or an IPv6 address.
         let word = rest.get(..name).unwrap_or_default();
         let date = word.get(4) == Some(&b'-') && word.iter().take(4).all(u8::is_ascii_digit);
@@ -251,7 +265,7 @@ impl<'a> Parser<'a> {
         let group = crate::value::parse_address(address.strip_suffix(b":").filter(|one| !one.ends_with(b":")).unwrap_or(address))
             .is_some();
         let named = word.first() != Some(&b'(') && !date && !group && word.iter().any(|byte| !byte.is_ascii_digit());
-        if !named || rest.get(end) != Some(&b':') {
+        if !named {
             return false;
         }
         self.header.program = rest.get(..name).unwrap_or_default();

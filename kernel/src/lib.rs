@@ -8,6 +8,7 @@ mod decode;
 mod event;
 mod header;
 mod mapping;
+mod needle;
 mod network;
 mod pack;
 mod python;

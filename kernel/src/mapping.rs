@@ -1,6 +1,7 @@
 //! From slots to an event: which slot fills which field, through which table.
 
 use crate::event::{Row, Schema, Target};
+use crate::needle::{Lowered, Needle};
 use crate::spec::{self, Part, Test};
 use crate::syntax::Slots;
 use crate::time::{Context, Order};
@@ -14,6 +15,7 @@ pub struct Condition {
     slot: usize,
     test: Test,
     values: Vec<Box<[u8]>>,
+    needles: Vec<Needle>,
     number: f64,
 }
 
@@ -21,7 +23,8 @@ impl Condition {
     pub fn compile(spec: &spec::Condition, slot: usize) -> Self {
         let values = spec.values.iter().map(|value| value.as_bytes().into()).collect();
         let number = spec.values.first().and_then(|text| text.parse().ok()).unwrap_or(f64::NAN);
-        Self { slot, test: spec.test, values, number }
+        let needles = spec.values.iter().map(|value| Needle::new(value.as_bytes())).collect();
+        Self { slot, test: spec.test, values, needles, number }
     }
 
     pub fn holds(&self, slots: &Slots) -> bool {
@@ -39,18 +42,19 @@ impl Condition {
             Test::Prefix => {
                 self.values.iter().any(|wanted| value.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted)))
             }
-            Test::Lacks => !self.values.iter().any(|wanted| contains(value, wanted)),
+            Test::Lacks => !any_in(self.needles.iter(), value),
             Test::Is => self.values.iter().any(|kind| match &**kind {
                 b"address" => value::parse_address(value::trim(value)).is_some(),
                 _ => value::parse_decimal(value).is_some(),
             }),
-            Test::Contains => self.values.iter().any(|wanted| contains(value, wanted)),
+            Test::Contains => any_in(self.needles.iter(), value),
         }
     }
 }
 
-fn contains(value: &[u8], wanted: &[u8]) -> bool {
-    value.windows(wanted.len().max(1)).any(|window| window.eq_ignore_ascii_case(wanted))
+fn any_in<'n>(mut needles: impl Iterator<Item = &'n Needle>, value: &[u8]) -> bool {
+    let value = Lowered::new(value);
+    needles.any(|needle| needle.stands_in(&value))
 }
 
 /// What a table gives: a code for enumerations and numbers, else text.
@@ -162,13 +166,14 @@ impl Cut {
 
 pub struct Assign {
     pub target: Target,
-    /// The only slot, where there is only one.
-    only: Option<usize>,
+    /// The slots of which the first filled one gives the whole value, where it is as simple as that.
+    first: Option<SmallVec<[usize; 4]>>,
     from: Vec<SmallVec<[usize; 3]>>,
     cut: Cut,
     whole: bool,
+    has_table: bool,
     map: Option<Table>,
-    contains: Vec<(Box<[u8]>, Mapped)>,
+    contains: Vec<(Needle, Mapped)>,
     default: Option<Mapped>,
     order: Option<Order>,
     utc: bool,
@@ -205,15 +210,17 @@ impl Assign {
             };
             table.iter().map(pair).collect::<Result<Vec<_>, String>>().map(Table::new)
         });
-        let contains = spec.contains.iter().map(|(key, text)| Ok((key.as_bytes().into(), mapped(text, spec.target, schema)?)));
+        let contains =
+            spec.contains.iter().map(|(key, text)| Ok((Needle::new(key.as_bytes()), mapped(text, spec.target, schema)?)));
         let from: Vec<SmallVec<[usize; 3]>> = from.collect::<Result<_, String>>()?;
         let cut = Cut::compile(spec);
         Ok(Self {
             target: spec.target,
-            only: match from.as_slice() {
-                [alternative] if alternative.len() == 1 => alternative.first().copied(),
-                _ => None,
+            first: match cut.is_whole() && from.iter().all(|slots| slots.len() == 1) {
+                true => Some(from.iter().flatten().copied().collect()),
+                false => None,
             },
+            has_table: spec.map.is_some() || !spec.contains.is_empty(),
             from,
             whole: cut.is_whole(),
             cut,
@@ -248,14 +255,19 @@ impl Assign {
         if let Some(found) = self.map.as_ref().and_then(|map| map.get(value)) {
             return Some(found);
         }
-        self.contains.iter().find(|(wanted, _)| contains(value, wanted)).map(|(_, found)| found)
+        if self.contains.is_empty() {
+            return None;
+        }
+        let value = Lowered::new(value);
+        self.contains.iter().find(|(wanted, _)| wanted.stands_in(&value)).map(|(_, found)| found)
     }
 
     /// Fill the row's field from the slots. A value that is there but impossible is an error; one that is not there is not.
     pub fn apply(&self, slots: &Slots, row: &mut Row, schema: &Schema, context: &Context) -> Result<(), Impossible> {
-        if let Some(slot) = self.only.filter(|_| self.whole) {
-            let value = slots.get(slot).filter(|value| !value.is_empty());
-            return self.fill(value.filter(|value| self.believed(slots, value)), row, schema, context);
+        if let Some(first) = &self.first {
+            let filled = |&slot: &usize| slots.get(slot).filter(|value| !value.is_empty());
+            let value = first.iter().find_map(filled).filter(|value| self.believed(slots, value));
+            return self.fill(value, row, schema, context);
         }
         let value = self.source(slots);
         let sure = match &value {
@@ -271,9 +283,8 @@ impl Assign {
     }
 
     fn fill(&self, value: Option<&[u8]>, row: &mut Row, schema: &Schema, context: &Context) -> Result<(), Impossible> {
-        let has_table = self.map.is_some() || !self.contains.is_empty();
         let mapped = match value {
-            Some(value) if has_table => self.table(value).or(self.default.as_ref()),
+            Some(value) if self.has_table => self.table(value).or(self.default.as_ref()),
             Some(_) => None,
             None => self.default.as_ref(),
         };
@@ -286,7 +297,7 @@ impl Assign {
             None => {}
         }
         match value {
-            Some(value) if !(has_table && is_coded(self.target)) => self.set(value, row, schema, context),
+            Some(value) if !(self.has_table && is_coded(self.target)) => self.set(value, row, schema, context),
             _ => Ok(()),
         }
     }
@@ -331,7 +342,10 @@ fn set(target: Target, value: &[u8], row: &mut Row, schema: &Schema) -> Result<(
         return Ok(());
     }
     let impossible = || Impossible(target);
-    let owned = |limit: usize| Cow::Owned(value::clean_text(value, limit).into_owned());
+    let keep = |text: &mut String, limit: usize| {
+        text.clear();
+        text.push_str(&value::clean_text(value, limit));
+    };
     match target {
         Target::Time => {} // read with the pack's own options, by `Assign::set`
         Target::SrcIp => row.src_ip = value::parse_address(value).ok_or_else(impossible)?,
@@ -348,9 +362,9 @@ fn set(target: Target, value: &[u8], row: &mut Row, schema: &Schema) -> Result<(
         Target::BytesIn => row.bytes_in = value::parse_u64(value),
         Target::BytesOut => row.bytes_out = value::parse_u64(value),
         Target::Packets => row.packets = Some(row.packets.unwrap_or(0).saturating_add(value::parse_u64(value).unwrap_or(0))),
-        Target::SignatureId => row.signature_id = owned(schema.max_signature_id),
-        Target::Signature => row.signature = owned(schema.max_signature),
-        Target::Threat => row.threat = owned(schema.max_threat),
+        Target::SignatureId => keep(&mut row.signature_id, schema.max_signature_id),
+        Target::Signature => keep(&mut row.signature, schema.max_signature),
+        Target::Threat => keep(&mut row.threat, schema.max_threat),
         Target::Severity => row.severity = value::parse_u64(value).map_or(0, |level| u8::try_from(level.min(4)).unwrap_or(4)),
         Target::Cve => value::find_cves(value, schema.max_cves, &mut row.cve),
         Target::FileSha256 => row.file_sha256 = value::parse_sha256(value),

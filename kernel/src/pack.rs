@@ -264,10 +264,9 @@ fn compile_syntax(
     }
 }
 
-/// What a line of a known kind turned out to be. Made and taken apart once per line, never stored: boxing would only cost.
-#[allow(clippy::large_enum_variant)]
-pub enum Meaning<'a> {
-    Event(Row<'a>),
+/// What a line of a known kind turned out to be.
+pub enum Meaning {
+    Event,
     Noise,
     Malformed(&'static str),
 }
@@ -278,22 +277,21 @@ impl Kind {
     }
 
     /// Fill an event from the slots.
-    pub fn read<'a>(&self, slots: &Slots, schema: &Schema, context: &Context) -> Meaning<'a> {
+    pub fn read(&self, slots: &Slots, row: &mut Row, schema: &Schema, context: &Context) -> Meaning {
         if self.noise {
             return Meaning::Noise;
         }
-        let mut row = Row::of_sensor(self.sensor);
-        row.again = self.again;
+        row.begin(self.sensor, self.again);
         for assign in &self.assigns {
-            if let Err(Impossible(target)) = assign.apply(slots, &mut row, schema, context) {
+            if let Err(Impossible(target)) = assign.apply(slots, row, schema, context) {
                 // A time that cannot be is replaced by the time of receipt; an address or port that cannot be is a broken line.
                 if target != Target::Time {
                     return Meaning::Malformed("an address or port that cannot be one");
                 }
             }
         }
-        match self.require.iter().all(|target| filled(&row, *target)) {
-            true => Meaning::Event(row),
+        match self.require.iter().all(|target| filled(row, *target)) {
+            true => Meaning::Event,
             false => Meaning::Malformed("cut off: a value that this kind of line always has is missing"),
         }
     }

@@ -128,9 +128,9 @@ impl PyBatch {
         PyBytes::new(py, &py.detach(|| text::jsonl(&self.batch, first)))
     }
 
-    /// All decoded rows, whatever their outcome, as an Arrow IPC stream.
+    /// All decoded rows, whatever their outcome, as an Arrow IPC stream without compression: it goes no further than this machine.
     fn to_ipc<'py>(&self, py: Python<'py>, device: &str) -> PyResult<Bound<'py, PyBytes>> {
-        let ipc = self.batch.columns.to_ipc(&self.batch.library.pack_names, &[device.to_owned()]);
+        let ipc = self.batch.columns.to_ipc(&self.batch.library.pack_names, &[device.to_owned()], false);
         Ok(PyBytes::new(py, &ipc.map_err(arrow_failed)?))
     }
 }

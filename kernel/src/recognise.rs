@@ -6,13 +6,16 @@
 //! a handful of products, not all.
 
 use crate::header::Header;
-use aho_corasick::automaton::Automaton;
+use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::dfa::DFA;
 use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, MatchKind, StartKind};
 use hashbrown::HashMap;
+use literals::AnyOf;
 use memchr::memmem::Finder;
 use std::sync::OnceLock;
+
+mod literals;
 
 const LONGEST_PROGRAM: usize = 64;
 /// So few lines that begin alike are sooner asked one by one than searched for.
@@ -49,7 +52,8 @@ fn longest<'w>(groups: impl Iterator<Item = &'w Vec<Box<[u8]>>>) -> &'w [Box<[u8
 /// A line's demands with their searches prepared.
 struct Demands {
     begins: Vec<Box<[u8]>>,
-    contains: Vec<Vec<Finder<'static>>>,
+    /// What settles the question soonest first.
+    contains: Vec<AnyOf>,
     programs: Vec<Box<[u8]>>,
     locate: Option<Finder<'static>>,
     /// Of `contains`, what a search looks for.
@@ -58,11 +62,13 @@ struct Demands {
 
 impl Demands {
     fn of(wanted: Wanted) -> Self {
-        let finder = |literal: &[u8]| Finder::new(literal).into_owned();
+        let key = longest(wanted.contains.iter()).to_vec();
+        let mut contains: Vec<AnyOf> = wanted.contains.into_iter().map(AnyOf::new).collect();
+        contains.sort_by_key(AnyOf::cost);
         Self {
-            contains: wanted.contains.iter().map(|group| group.iter().map(|literal| finder(literal)).collect()).collect(),
-            locate: wanted.locate.as_deref().map(finder),
-            key: longest(wanted.contains.iter()).to_vec(),
+            contains,
+            locate: wanted.locate.as_deref().map(|literal| Finder::new(literal).into_owned()),
+            key,
             begins: wanted.begins,
             programs: wanted.programs,
         }
@@ -104,7 +110,8 @@ impl Search {
                 }
             }
         }
-        let builder = || DFA::builder().start_kind(StartKind::Unanchored).match_kind(MatchKind::Standard).build(&literals);
+        let builder =
+            || DFA::builder().start_kind(StartKind::Unanchored).match_kind(MatchKind::Standard).prefilter(false).build(&literals);
         // It fails only for more states than fit in 31 bits, which the bound on packs' sizes excludes; then nothing is found.
         Self { automaton: builder().ok(), keyed, always }
     }
@@ -113,13 +120,21 @@ impl Search {
         found.extend(&self.always);
         let Some(automaton) = &self.automaton else { return };
         let Ok(mut state) = automaton.start_state(Anchored::No) else { return };
-        for &byte in text {
+        let mut rest = text.iter();
+        while rest.any(|&byte| {
             state = automaton.next_state(Anchored::No, state, byte);
-            if automaton.is_special(state) && automaton.is_match(state) {
-                for hit in 0..automaton.match_len(state) {
-                    let pattern = automaton.match_pattern(state, hit).as_usize();
-                    found.extend(self.keyed.get(pattern).into_iter().flatten());
-                }
+            automaton.is_special(state)
+        }) {
+            self.hit(automaton, state, found);
+        }
+    }
+
+    #[inline(never)]
+    fn hit(&self, automaton: &DFA, state: StateID, found: &mut Vec<usize>) {
+        if automaton.is_match(state) {
+            for hit in 0..automaton.match_len(state) {
+                let pattern = automaton.match_pattern(state, hit).as_usize();
+                found.extend(self.keyed.get(pattern).into_iter().flatten());
             }
         }
     }
@@ -225,8 +240,7 @@ impl Recogniser {
         if !(named || wanted.programs.is_empty() || header.program.is_empty()) {
             return false;
         }
-        let all = wanted.contains.iter().all(|group| group.iter().any(|literal| literal.find(text).is_some()));
-        if !all {
+        if !wanted.contains.iter().all(|texts| texts.stand_in(text)) {
             return false;
         }
         // The last place first: a message begins behind its header.

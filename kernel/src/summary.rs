@@ -63,7 +63,7 @@ impl Summary {
 
     /// Everything so far as one Arrow IPC stream, and how many rows that is; the summary is empty afterwards.
     pub fn drain(&mut self) -> Result<(Vec<u8>, usize), arrow_schema::ArrowError> {
-        let ipc = self.columns.to_ipc(&self.library.pack_names, &self.devices)?;
+        let ipc = self.columns.to_ipc(&self.library.pack_names, &self.devices, true)?;
         let rows = self.columns.len();
         self.columns = Columns::default();
         self.rows.clear();

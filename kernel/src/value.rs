@@ -12,7 +12,15 @@ pub type Address = [u8; 16];
 pub const NO_ADDRESS: Address = [0; 16];
 
 /// The bytes without white space around them.
+#[inline]
 pub fn trim(mut bytes: &[u8]) -> &[u8] {
+    // Nearly no value has any.
+    if let [first, .., last] = bytes
+        && *first > b' '
+        && *last > b' '
+    {
+        return bytes;
+    }
     while let [first, rest @ ..] = bytes {
         if !first.is_ascii_whitespace() {
             break;
@@ -29,16 +37,21 @@ pub fn trim(mut bytes: &[u8]) -> &[u8] {
 }
 
 pub fn parse_u64(bytes: &[u8]) -> Option<u64> {
-    if bytes.is_empty() || bytes.len() > 20 {
-        return None;
-    }
-    bytes.iter().try_fold(0_u64, |value, byte| {
+    // Nineteen digits always fit.
+    let (sure, last) = bytes.split_at(bytes.len().min(19));
+    let mut value = 0_u64;
+    for byte in sure {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             return None;
         }
-        value.checked_mul(10)?.checked_add(u64::from(digit))
-    })
+        value = value * 10 + u64::from(digit);
+    }
+    match last {
+        [] => Some(value).filter(|_| !sure.is_empty()),
+        [byte @ b'0'..=b'9'] => value.checked_mul(10)?.checked_add(u64::from(byte - b'0')),
+        _ => None,
+    }
 }
 
 /// A plain decimal number, for comparing: `7`, `-1.5`.
@@ -85,33 +98,27 @@ pub fn parse_port(bytes: &[u8]) -> Option<u16> {
 }
 
 fn parse_ipv4(bytes: &[u8]) -> Option<[u8; 4]> {
-    let mut octets = [0_u8; 4];
-    let mut at = 0;
-    let mut value: u16 = 0;
-    let mut digits = 0;
-    for &byte in bytes {
-        match byte {
-            b'0'..=b'9' => {
-                value = value * 10 + u16::from(byte - b'0');
-                digits += 1;
-                if digits > 3 || value > 255 {
-                    return None;
-                }
-            }
-            b'.' if digits > 0 && at < 3 => {
-                *octets.get_mut(at)? = u8::try_from(value).ok()?;
-                at += 1;
-                value = 0;
-                digits = 0;
-            }
-            _ => return None,
-        }
-    }
-    if at != 3 || digits == 0 {
+    if !(7..=15).contains(&bytes.len()) {
         return None;
     }
-    octets[3] = u8::try_from(value).ok()?;
-    Some(octets)
+    let (mut address, mut value, mut digits, mut stops) = (0_u64, 0_u64, 0, 0);
+    for &byte in bytes {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            // Fifteen digits cannot overflow.
+            value = value * 10 + u64::from(digit);
+            digits += 1;
+            continue;
+        }
+        if byte != b'.' || digits == 0 || digits > 3 || value > 255 {
+            return None;
+        }
+        address = address << 8 | value;
+        (value, digits, stops) = (0, 0, stops + 1);
+    }
+    let whole = stops == 3 && (1..=3).contains(&digits) && value <= 255;
+    let [.., a, b, c, d] = (address << 8 | value).to_be_bytes();
+    whole.then_some([a, b, c, d])
 }
 
 /// 16 bytes of an IPv4 (mapped) or IPv6 address; brackets and a zone index are allowed around IPv6.

@@ -26,7 +26,7 @@ impl Cef {
                 return Split::Broken;
             };
             if let Some(slot) = slot {
-                slots.set(*slot, unescape(&rest[..end]));
+                slots.set(*slot, &unescape(&rest[..end]));
             }
             rest = rest.get(end + 1..).unwrap_or_default();
         }
@@ -44,7 +44,7 @@ pub fn extension<'a>(keys: &Keys, rest: &'a [u8], slots: &mut Slots<'a>) {
         let (value, next) = value(rest, at + 1);
         key_start = at + 1 + value.len();
         if let Some(slot) = keys.get(key) {
-            slots.set(slot, unescape(crate::value::trim(value)));
+            slots.set(slot, &unescape(crate::value::trim(value)));
         }
         equals = next;
     }

@@ -31,7 +31,7 @@ impl Csv {
                 break Split::Broken;
             };
             if column < self.columns {
-                slots.set(column, value);
+                slots.set(column, &value);
             }
             column += 1;
             at = next;
@@ -45,7 +45,7 @@ impl Csv {
         };
         slots.set_columns(column);
         if let Some(slot) = self.count {
-            slots.set(slot, column.to_string().into_bytes());
+            slots.set(slot, column.to_string().as_bytes());
         }
         found
     }

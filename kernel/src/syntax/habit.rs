@@ -1,41 +1,43 @@
-//! Which key follows which: a product's lines repeat their keys in nearly the same order, so the next key is mostly known before it
-//! is read, and need only be compared.
+//! What follows what: a product's lines repeat their keys in nearly the same order, so what stands between two values (a separator,
+//! the next key, its equals sign, a quotation mark) is mostly known before it is read, and need only be compared.
 //!
-//! A guess is taken only when exactly the learnt key and the equals sign behind it stand there, so that what is found never depends
-//! on what was seen before. Memory is bounded; a line of endless new keys only loses the shortcut.
+//! A guess is taken only when exactly the learnt bytes stand there, so that what is found never depends on what was seen before.
+//! Memory is bounded; a line of endless new keys only loses the shortcut.
 
 use hashbrown::HashMap;
 
 /// More keys than any product's lines have.
 const MOST_KEYS: usize = 512;
-/// A key with its equals sign is compared as one number.
+/// What stands between two values is compared as one number.
 const WIDTH: usize = 16;
 
 #[derive(Clone, Copy)]
-struct Key {
-    /// The key and the equals sign behind it, and which bits of a number they fill.
+struct Gap {
+    /// What stands there, and which bits of a number it fills.
     text: u128,
     mask: u128,
-    /// Of the two together; 0 for the beginning of a line.
     length: usize,
+    /// Of the key in it.
     slot: Option<usize>,
+    /// It ends with the mark that begins a quoted value.
+    quoted: bool,
     /// What followed it the last time.
     next: usize,
 }
 
 /// What one kind of line has taught.
 pub struct Habit {
-    keys: Vec<Key>,
+    gaps: Vec<Gap>,
     numbers: HashMap<u128, usize>,
-    /// The key before the next one; 0 stands for the line's beginning.
+    /// The gap before the next one; 0 stands for the line's beginning.
     before: usize,
 }
 
 impl Default for Habit {
     fn default() -> Self {
         // The beginning follows nothing: its text is never found.
-        let beginning = Key { text: 1, mask: 0, length: 0, slot: None, next: 0 };
-        Self { keys: vec![beginning], numbers: HashMap::new(), before: 0 }
+        let beginning = Gap { text: 1, mask: 0, length: 0, slot: None, quoted: false, next: 0 };
+        Self { gaps: vec![beginning], numbers: HashMap::new(), before: 0 }
     }
 }
 
@@ -44,38 +46,39 @@ impl Habit {
         self.before = 0;
     }
 
-    /// The slot of the key at the start of `rest`, and what follows its equals sign, if it is the key that is expected.
+    /// The next key's slot, what follows the gap at the start of `rest`, and whether that is a quoted value's text; if it is the gap
+    /// that is expected.
     #[inline(always)]
-    pub fn guess<'a>(&mut self, rest: &'a [u8]) -> Option<(Option<usize>, &'a [u8])> {
-        let number = self.keys.get(self.before)?.next;
-        let key = self.keys.get(number)?;
+    pub fn guess<'a>(&mut self, rest: &'a [u8]) -> Option<(Option<usize>, &'a [u8], bool)> {
+        let number = self.gaps.get(self.before)?.next;
+        let gap = self.gaps.get(number)?;
         let there = u128::from_le_bytes(*rest.first_chunk::<WIDTH>()?);
-        if there & key.mask != key.text {
+        if there & gap.mask != gap.text {
             return None;
         }
         self.before = number;
-        Some((key.slot, rest.get(key.length..)?))
+        Some((gap.slot, rest.get(gap.length..)?, gap.quoted))
     }
 
-    /// Learn that `key`, a key and its equals sign, follows the one before.
-    pub fn learn(&mut self, key: &[u8], slot: Option<usize>) {
+    /// Learn that `gap`, with a key and its equals sign, follows the one before.
+    pub fn learn(&mut self, gap: &[u8], slot: Option<usize>, quoted: bool) {
         let mut bytes = [0; WIDTH];
-        let Some(place) = bytes.get_mut(..key.len()) else {
+        let Some(place) = bytes.get_mut(..gap.len()).filter(|place| !place.is_empty()) else {
             return;
         };
-        place.copy_from_slice(key);
+        place.copy_from_slice(gap);
         let text = u128::from_le_bytes(bytes);
         let number = match self.numbers.get(&text) {
             Some(&number) => number,
-            None if self.keys.len() < MOST_KEYS => {
-                let mask = u128::MAX >> ((WIDTH - key.len()) * 8);
-                self.keys.push(Key { text, mask, length: key.len(), slot, next: 0 });
-                self.numbers.insert(text, self.keys.len() - 1);
-                self.keys.len() - 1
+            None if self.gaps.len() < MOST_KEYS => {
+                let mask = u128::MAX >> ((WIDTH - gap.len()) * 8);
+                self.gaps.push(Gap { text, mask, length: gap.len(), slot, quoted, next: 0 });
+                self.numbers.insert(text, self.gaps.len() - 1);
+                self.gaps.len() - 1
             }
             None => return,
         };
-        if let Some(before) = self.keys.get_mut(self.before) {
+        if let Some(before) = self.gaps.get_mut(self.before) {
             before.next = number;
         }
         self.before = number;

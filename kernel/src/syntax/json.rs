@@ -70,8 +70,8 @@ struct Node<'p, 's, 'a> {
     slots: &'s mut Slots<'a>,
 }
 
-impl<'a> Node<'_, '_, 'a> {
-    fn keep(self, value: impl Into<Cow<'a, [u8]>>) {
+impl Node<'_, '_, '_> {
+    fn keep(self, value: &[u8]) {
         if let Some(slot) = self.paths.slot {
             self.slots.set(slot, value);
         }
@@ -99,27 +99,27 @@ impl<'a> Visitor<'a> for Node<'_, '_, 'a> {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        self.keep(value.as_bytes().to_vec());
+        self.keep(value.as_bytes());
         Ok(())
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.keep(if value { &b"true"[..] } else { b"false" });
+        self.keep(if value { b"true" } else { b"false" });
         Ok(())
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.keep(value.to_string().into_bytes());
+        self.keep(value.to_string().as_bytes());
         Ok(())
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.keep(value.to_string().into_bytes());
+        self.keep(value.to_string().as_bytes());
         Ok(())
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.keep(value.to_string().into_bytes());
+        self.keep(value.to_string().as_bytes());
         Ok(())
     }
 
@@ -163,7 +163,7 @@ impl<'a> Visitor<'a> for Node<'_, '_, 'a> {
             place += 1;
         }
         if !joined.is_empty() {
-            self.keep(joined);
+            self.keep(&joined);
         }
         Ok(())
     }

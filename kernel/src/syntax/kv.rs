@@ -4,7 +4,6 @@ use super::habit::Habit;
 use super::scan::{self, Repeated};
 use super::{Keys, Slots, Split};
 use memchr::memchr;
-use std::borrow::Cow;
 
 /// The characters that a vendor's pairs are made of.
 pub struct Signs {
@@ -66,52 +65,59 @@ impl KeyValue {
         let mut rest = body;
         habit.begin();
         loop {
-            while let Some((byte, after)) = rest.split_first()
-                && (*byte == self.signs.pair || byte.is_ascii_whitespace())
-            {
-                rest = after;
-            }
-            if rest.is_empty() {
-                return Split::Whole;
-            }
-            let (slot, after) = match habit.guess(rest) {
+            let (slot, after, quoted) = match habit.guess(rest) {
                 Some(found) => found,
                 None => match self.key(rest, slots, habit) {
-                    Ok(found) => found,
-                    Err(after) => {
-                        rest = after;
-                        continue;
-                    }
+                    Some((slot, after)) => (slot, after, false),
+                    None => return Split::Whole,
                 },
             };
-            let Some(value) = self.value(after) else {
+            let Some(value) = (if quoted { self.quoted(after) } else { self.value(after) }) else {
                 return Split::Broken;
             };
             rest = value.rest;
             if let Some(slot) = slot {
-                slots.set(slot, if value.escaped { Cow::Owned(self.unescape(value.text)) } else { Cow::Borrowed(value.text) });
+                match value.escaped {
+                    false => slots.set(slot, value.text),
+                    true => slots.set(slot, &self.unescape(value.text)),
+                }
             }
         }
     }
 
-    /// The key at the start of `rest`: its slot, and what follows its equals sign; or what follows a bare word.
+    /// The next key in `rest`: its slot, and what follows its equals sign. None at the end. Bare words before it are flags, such as
+    /// SYN, and are kept if somebody asks for them.
     #[inline(never)]
-    fn key<'a>(&self, rest: &'a [u8], slots: &mut Slots<'a>, habit: &mut Habit) -> Result<(Option<usize>, &'a [u8]), &'a [u8]> {
-        let end = scan::find(self.key_ends, rest);
-        let (word, after) = rest.split_at_checked(end).unwrap_or((rest, b""));
-        let key = if self.signs.spaced { crate::value::trim(word) } else { word };
-        let slot = self.keys.get(key);
-        let Some(after) = after.strip_prefix(&[self.signs.equals]) else {
-            // A bare word: a flag such as SYN, if somebody asks for it.
-            if let Some(slot) = slot {
-                slots.set(slot, key);
+    fn key<'a>(&self, rest: &'a [u8], slots: &mut Slots<'a>, habit: &mut Habit) -> Option<(Option<usize>, &'a [u8])> {
+        let mut at = self.separators(rest, 0);
+        let mut bare = false;
+        loop {
+            let here = rest.get(at..).filter(|here| !here.is_empty())?;
+            let end = scan::find(self.key_ends, here);
+            let word = here.get(..end)?;
+            let key = if self.signs.spaced { crate::value::trim(word) } else { word };
+            let slot = self.keys.get(key);
+            if here.get(end) != Some(&self.signs.equals) {
+                if let Some(slot) = slot {
+                    slots.set(slot, key);
+                }
+                bare = true;
+                at = self.separators(rest, at + end.max(1));
+                continue;
             }
-            return Err(rest.get(end.max(1)..).unwrap_or_default());
-        };
-        if end > 0 {
-            habit.learn(rest.get(..=end).unwrap_or_default(), slot);
+            let value = at + end + 1;
+            let quoted = rest.get(value) == Some(&self.signs.quote);
+            if end > 0 && !bare {
+                habit.learn(rest.get(..value + usize::from(quoted)).unwrap_or_default(), slot, quoted);
+            }
+            return Some((slot, rest.get(value..)?));
         }
-        Ok((slot, after))
+    }
+
+    /// Where the separators that stand at `at` end.
+    fn separators(&self, rest: &[u8], at: usize) -> usize {
+        let separator = |byte: &&u8| **byte == self.signs.pair || byte.is_ascii_whitespace();
+        at + rest.get(at..).unwrap_or_default().iter().take_while(separator).count()
     }
 
     /// The value at the start of `rest`. None when a quote is never closed.

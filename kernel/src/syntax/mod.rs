@@ -15,15 +15,27 @@ pub mod template;
 pub mod xml;
 
 pub use keys::Keys;
-use std::borrow::Cow;
+
+/// Where a value stands. The first bit of `start` says that it is not in the line as it is, but among the texts made from it.
+#[derive(Clone, Copy)]
+struct Place {
+    start: u32,
+    length: u32,
+}
+
+const MADE: u32 = 1 << 31;
+const ABSENT: Place = Place { start: u32::MAX, length: 0 };
 
 /// Values found in one line, by slot number.
 pub struct Slots<'a> {
-    values: Vec<Option<Cow<'a, [u8]>>>,
+    line: &'a [u8],
+    places: Vec<Place>,
+    /// Values without the escapes that they have in the line.
+    made: Vec<u8>,
     /// What each kind of key-value line has taught, by its number.
     habits: Vec<habit::Habit>,
-    /// Where the line ends; 0 where a blank stands behind what it says, so that nothing of it is missing.
-    end: usize,
+    /// A blank stands behind what the line says, so that nothing of its last word is missing.
+    padded: bool,
     /// The line is as long as those that relays cut.
     long: bool,
     /// More must follow what it ends with.
@@ -41,9 +53,11 @@ const MAY_BE_CUT: usize = 1_000;
 impl<'a> Slots<'a> {
     pub fn new() -> Self {
         Self {
-            values: Vec::new(),
+            line: b"",
+            places: Vec::new(),
+            made: Vec::new(),
             habits: Vec::new(),
-            end: 0,
+            padded: false,
             long: false,
             unfinished: false,
             goes_on: false,
@@ -53,8 +67,9 @@ impl<'a> Slots<'a> {
     }
 
     pub fn reset(&mut self, size: usize) {
-        self.values.clear();
-        self.values.resize_with(size, || None);
+        self.places.clear();
+        self.places.resize(size, ABSENT);
+        self.made.clear();
         self.unfinished = false;
         self.goes_on = false;
         self.whole = false;
@@ -62,8 +77,9 @@ impl<'a> Slots<'a> {
     }
 
     /// Remember the line from which values are taken; `padded` says that blanks were taken away at its end.
-    pub fn of_line(&mut self, line: &[u8], padded: bool) {
-        self.end = if padded { 0 } else { line.as_ptr_range().end as usize };
+    pub fn of_line(&mut self, line: &'a [u8], padded: bool) {
+        self.line = line;
+        self.padded = padded;
         self.long = line.len() >= MAY_BE_CUT;
     }
 
@@ -94,22 +110,36 @@ impl<'a> Slots<'a> {
     /// Whether a value ends where a line does that was cut, or may have been: its last digits may be missing. `end` says that it is
     /// an address, a port or a protocol.
     pub fn may_be_cut(&self, value: &[u8], end: bool) -> bool {
-        (self.long || self.unfinished || (end && self.goes_on && !self.whole)) && value.as_ptr_range().end as usize == self.end
+        (self.long || self.unfinished || (end && self.goes_on && !self.whole))
+            && !self.padded
+            && value.as_ptr_range().end == self.line.as_ptr_range().end
     }
 
     /// Keep a value unless the slot has one already.
-    pub fn set(&mut self, slot: usize, value: impl Into<Cow<'a, [u8]>>) {
-        if let Some(place @ None) = self.values.get_mut(slot) {
-            *place = Some(value.into());
+    #[inline(always)]
+    pub fn set(&mut self, slot: usize, value: &[u8]) {
+        let Some(place) = self.places.get_mut(slot).filter(|place| place.start == u32::MAX) else {
+            return;
+        };
+        let start = (value.as_ptr() as usize).wrapping_sub(self.line.as_ptr() as usize);
+        if start <= self.line.len() && value.len() <= self.line.len() - start {
+            *place = Place { start: start as u32, length: value.len() as u32 };
+        } else {
+            *place = Place { start: self.made.len() as u32 | MADE, length: value.len() as u32 };
+            self.made.extend_from_slice(value);
         }
     }
 
+    #[inline(always)]
     pub fn get(&self, slot: usize) -> Option<&[u8]> {
-        self.values.get(slot)?.as_deref()
+        let place = *self.places.get(slot)?;
+        let start = (place.start & !MADE) as usize;
+        let text = if place.start < MADE { self.line } else { self.made.as_slice() };
+        text.get(start..start + place.length as usize)
     }
 
     pub fn len(&self) -> usize {
-        self.values.len()
+        self.places.len()
     }
 }
 

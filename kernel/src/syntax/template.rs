@@ -10,6 +10,7 @@
 
 use super::Slots;
 use memchr::{memchr2, memmem};
+use smallvec::SmallVec;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -49,9 +50,8 @@ impl Template {
 
     pub fn split<'a>(&self, body: &'a [u8], slots: &mut Slots<'a>) -> bool {
         let mut steps = MOST_STEPS;
-        let mut found: Vec<(usize, &'a [u8])> = Vec::with_capacity(16);
-        let stack: Vec<&[Part]> = vec![&self.parts];
-        let Some(end) = run(body, &stack, &mut found, &mut steps) else {
+        let mut found = Found::new();
+        let Some(end) = run(body, Stack::from_slice(&[&self.parts]), &mut found, &mut steps) else {
             return false;
         };
         if end == End::Said {
@@ -63,6 +63,11 @@ impl Template {
         true
     }
 }
+
+/// Values for slots, as they are found.
+type Found<'a> = SmallVec<[(usize, &'a [u8]); 16]>;
+/// Parts to be matched, the last first.
+type Stack<'t> = SmallVec<[&'t [Part]; 6]>;
 
 /// How a template ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,10 +81,8 @@ enum End {
 }
 
 /// Match the lists of parts in `stack` (the last one first) against the start of `body`.
-fn run<'a>(body: &'a [u8], stack: &[&[Part]], found: &mut Vec<(usize, &'a [u8])>, steps: &mut u32) -> Option<End> {
-    let mut body = body;
+fn run<'a>(mut body: &'a [u8], mut stack: Stack, found: &mut Found<'a>, steps: &mut u32) -> Option<End> {
     let mut end = End::Whole;
-    let mut stack: Vec<&[Part]> = stack.to_vec();
     loop {
         *steps = steps.saturating_sub(1);
         if *steps == 0 {
@@ -102,7 +105,7 @@ fn run<'a>(body: &'a [u8], stack: &[&[Part]], found: &mut Vec<(usize, &'a [u8])>
                 let before = found.len();
                 let mut with = stack.clone();
                 with.push(inner);
-                if let Some(end) = run(body, &with, found, steps) {
+                if let Some(end) = run(body, with, found, steps) {
                     return Some(end);
                 }
                 found.truncate(before);
@@ -281,7 +284,7 @@ mod tests {
         let template = Template::compile(&text, &mut |_| 0)?;
         let body = format!("{}{}", "ab x ".repeat(24), "z".repeat(60_000));
         let mut steps = MOST_STEPS;
-        assert_eq!(run(body.as_bytes(), &[&template.parts], &mut Vec::new(), &mut steps), None);
+        assert_eq!(run(body.as_bytes(), Stack::from_slice(&[&template.parts]), &mut Found::new(), &mut steps), None);
         assert_eq!(steps, 0, "this line is meant to use up all steps");
         let mut slots = Slots::new();
         slots.reset(1);
@@ -293,13 +296,14 @@ mod tests {
     #[test]
     fn a_template_says_where_a_line_may_end() -> Result<(), String> {
         let template = Template::compile("from {x:ip}[ port {y:int}][{$}][ proto {z:word}]", &mut |_| 0)?;
-        let end = |body: &str| run(body.as_bytes(), &[&template.parts], &mut Vec::new(), &mut { MOST_STEPS });
+        let end =
+            |body: &str| run(body.as_bytes(), Stack::from_slice(&[&template.parts]), &mut Found::new(), &mut { MOST_STEPS });
         assert_eq!(end("from 192.0.2.1"), Some(End::Open));
         assert_eq!(end("from 192.0.2.1 port 2"), Some(End::Said));
         assert_eq!(end("from 192.0.2.1 port 2 proto x"), Some(End::Whole));
         assert_eq!(end("from 192.0.2.1 then"), Some(End::Whole));
         let strict = Template::compile("from {x:ip}[ port {y:int}]{$}", &mut |_| 0)?;
-        let end = |body: &str| run(body.as_bytes(), &[&strict.parts], &mut Vec::new(), &mut { MOST_STEPS });
+        let end = |body: &str| run(body.as_bytes(), Stack::from_slice(&[&strict.parts]), &mut Found::new(), &mut { MOST_STEPS });
         assert_eq!(end("from 192.0.2.1"), Some(End::Said));
         assert_eq!(end("from 192.0.2.1 then"), None);
         Ok(())
@@ -310,7 +314,7 @@ mod tests {
         let template = Template::compile("a {x} b {y:int}[ c {z:word}] d", &mut |_| 0)?;
         let body = format!("a {} b 12 c w d", "x".repeat(60_000));
         let mut steps = MOST_STEPS;
-        assert_eq!(run(body.as_bytes(), &[&template.parts], &mut Vec::new(), &mut steps), Some(End::Whole));
+        assert_eq!(run(body.as_bytes(), Stack::from_slice(&[&template.parts]), &mut Found::new(), &mut steps), Some(End::Whole));
         assert!(MOST_STEPS - steps < 32);
         Ok(())
     }

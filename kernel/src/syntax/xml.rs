@@ -108,7 +108,7 @@ impl Walk<'_> {
 
     fn keep(&self, value: Vec<u8>, slots: &mut Slots) {
         if let Some(&slot) = self.elements.paths.get(self.path.as_slice()) {
-            slots.set(slot, value);
+            slots.set(slot, &value);
         }
     }
 }

@@ -2,7 +2,24 @@
 
 use crate::value::parse_u64;
 
-const MONTHS: [&[u8; 3]; 12] = [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
+/// The number of a month by its first three letters, in small ones.
+fn month_of(name: [u8; 3]) -> Option<i64> {
+    Some(match &name {
+        b"jan" => 1,
+        b"feb" => 2,
+        b"mar" => 3,
+        b"apr" => 4,
+        b"may" => 5,
+        b"jun" => 6,
+        b"jul" => 7,
+        b"aug" => 8,
+        b"sep" => 9,
+        b"oct" => 10,
+        b"nov" => 11,
+        b"dec" => 12,
+        _ => return None,
+    })
+}
 
 pub struct Cursor<'a> {
     pub bytes: &'a [u8],
@@ -65,10 +82,10 @@ impl Cursor<'_> {
     }
 
     pub fn month(&mut self) -> Option<i64> {
-        let name = self.bytes.get(self.at..self.at + 3)?;
-        let index = MONTHS.iter().position(|month| month.eq_ignore_ascii_case(name))?;
+        let name = self.bytes.get(self.at..)?.first_chunk::<3>()?;
+        let month = month_of(name.map(|letter| letter.to_ascii_lowercase()))?;
         self.at += 3;
-        i64::try_from(index + 1).ok()
+        Some(month)
     }
 
     /// `HH:MM:SS[.fraction]` in ms of the day.
@@ -117,6 +134,10 @@ impl Cursor<'_> {
         let before = self.at;
         self.spaces();
         let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if !matches!(rest.first(), Some(b'A'..=b'Z' | b'+' | b'-')) {
+            self.at = before;
+            return None;
+        }
         let word = rest.iter().take(5).take_while(|byte| byte.is_ascii_uppercase()).count();
         let ends = rest.get(word).is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_' | b'.'));
         let name = rest.get(..word).filter(|_| ends).unwrap_or_default();

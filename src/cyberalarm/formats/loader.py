@@ -91,8 +91,11 @@ def kernel_text(packs: tuple[Pack, ...]) -> str:
 
 
 def in_order(packs: tuple[Pack, ...]) -> list[Pack]:
-    """Packs as the kernel tries them: as they come, but each before those that it is `over`. Raises PackError for a circle."""
-    named = {pack.name: pack for pack in packs}
+    """Packs as the kernel tries them: common ones first, else as they come, but each before those that it is `over`.
+
+    Raises PackError for a circle.
+    """
+    named = {pack.name: pack for pack in sorted(packs, key=lambda pack: not pack.common)}
     earlier: dict[str, list[str]] = {name: [] for name in named}
     for pack in packs:
         for name in pack.over:

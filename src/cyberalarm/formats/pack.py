@@ -146,6 +146,7 @@ class Pack(_Strict):
     sources: list[Text] = []
     fallback: bool = False
     over: list[Text] = []
+    common: bool = False
     maps: dict[str, dict[str, str]] = {}
     line: list[Line] = Field(min_length=1)
     example: list[Example] = Field(min_length=1)
