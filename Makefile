@@ -48,7 +48,7 @@ demo: install  ## The whole system at work on this machine (ONCE=1 ends when don
 test: install system  ## All tests.
 	mkdir -p .build
 	kernel/fuzz/run 2 >.build/fuzz.log 2>&1 & fuzz=$$!; \
-	{ (cd kernel && cargo test --quiet --locked) && $(BIN)/pytest $(PYTEST); } || { kill $$fuzz 2>/dev/null; exit 1; }; \
+	{ (cd kernel && cargo test --quiet --locked) && $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST); } || { kill $$fuzz 2>/dev/null; exit 1; }; \
 	wait $$fuzz || { cat .build/fuzz.log; exit 1; }; \
 	tail -n 1 .build/fuzz.log
 

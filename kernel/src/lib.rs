@@ -20,6 +20,7 @@ mod syntax;
 mod text;
 mod time;
 mod value;
+mod words;
 
 pub use decode::{Batch, Decoder, lines};
 pub use pack::Library;

@@ -6,15 +6,15 @@ use crate::spec::{self, Part, Test};
 use crate::syntax::Slots;
 use crate::time::{Context, Order};
 use crate::value;
-use hashbrown::HashMap;
+use crate::words::Table;
 use memchr::memmem;
 use smallvec::SmallVec;
-use std::borrow::Cow;
 
 pub struct Condition {
     slot: usize,
     test: Test,
     values: Vec<Box<[u8]>>,
+    words: Table<()>,
     needles: Vec<Needle>,
     number: f64,
 }
@@ -24,7 +24,8 @@ impl Condition {
         let values = spec.values.iter().map(|value| value.as_bytes().into()).collect();
         let number = spec.values.first().and_then(|text| text.parse().ok()).unwrap_or(f64::NAN);
         let needles = spec.values.iter().map(|value| Needle::new(value.as_bytes())).collect();
-        Self { slot, test: spec.test, values, needles, number }
+        let words = spec.values.iter().map(|value| (value, ())).collect();
+        Self { slot, test: spec.test, values, words, needles, number }
     }
 
     pub fn holds(&self, slots: &Slots) -> bool {
@@ -37,8 +38,8 @@ impl Condition {
             Test::Absent => false,
             Test::AtLeast => value::parse_decimal(value).is_some_and(|found| found >= self.number),
             Test::Below => value::parse_decimal(value).is_some_and(|found| found < self.number),
-            Test::Not => !self.values.iter().any(|wanted| wanted.eq_ignore_ascii_case(value)),
-            Test::Equals => self.values.iter().any(|wanted| wanted.eq_ignore_ascii_case(value)),
+            Test::Not => self.words.get(value).is_none(),
+            Test::Equals => self.words.get(value).is_some(),
             Test::Prefix => {
                 self.values.iter().any(|wanted| value.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted)))
             }
@@ -62,49 +63,6 @@ fn any_in<'n>(mut needles: impl Iterator<Item = &'n Needle>, value: &[u8]) -> bo
 enum Mapped {
     Code(u8),
     Text(Box<[u8]>),
-}
-
-/// A pack's table, its words in small letters. Most are short, and are compared as numbers.
-struct Table {
-    short: Vec<(u128, usize, Mapped)>,
-    long: HashMap<Box<[u8]>, Mapped>,
-}
-
-/// The longest word that is one number.
-const SHORT: usize = 16;
-/// Longer words than this are in no table.
-const LONGEST_WORD: usize = 64;
-
-impl Table {
-    fn new(pairs: Vec<(Box<[u8]>, Mapped)>) -> Self {
-        let (short, long): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(word, _)| word.len() <= SHORT);
-        let short = short.into_iter().map(|(word, mapped)| (number(&word), word.len(), mapped)).collect();
-        Self { short, long: long.into_iter().collect() }
-    }
-
-    fn get(&self, value: &[u8]) -> Option<&Mapped> {
-        if value.len() <= SHORT {
-            let wanted = number(value);
-            return self
-                .short
-                .iter()
-                .find(|(word, length, _)| *word == wanted && *length == value.len())
-                .map(|(_, _, found)| found);
-        }
-        let mut lower: SmallVec<[u8; LONGEST_WORD]> = SmallVec::from_slice(value.get(..value.len().min(LONGEST_WORD))?);
-        lower.make_ascii_lowercase();
-        self.long.get(lower.as_slice())
-    }
-}
-
-/// At most sixteen bytes as a number, in small letters.
-fn number(word: &[u8]) -> u128 {
-    let mut bytes = [0; SHORT];
-    if let Some(place) = bytes.get_mut(..word.len()) {
-        place.copy_from_slice(word);
-    }
-    bytes.make_ascii_lowercase();
-    u128::from_le_bytes(bytes)
 }
 
 /// Which part of a value is meant: behind the first (or last) such text, before the first (or last) such.
@@ -164,6 +122,35 @@ impl Cut {
     }
 }
 
+/// What fills a field: a part of the line, or several joined.
+pub enum Source<'s> {
+    Part(&'s [u8]),
+    Joined(SmallVec<[u8; 64]>),
+}
+
+impl std::ops::Deref for Source<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Part(part) => part,
+            Self::Joined(text) => text,
+        }
+    }
+}
+
+/// The values of several slots with a blank between them; None when one of them is empty.
+fn joined(several: &[usize], slots: &Slots) -> Option<SmallVec<[u8; 64]>> {
+    let mut text = SmallVec::new();
+    for &slot in several {
+        if !text.is_empty() {
+            text.push(b' ');
+        }
+        text.extend_from_slice(slots.get(slot).filter(|value| !value.is_empty())?);
+    }
+    Some(text)
+}
+
 pub struct Assign {
     pub target: Target,
     /// The slots of which the first filled one gives the whole value, where it is as simple as that.
@@ -172,7 +159,7 @@ pub struct Assign {
     cut: Cut,
     whole: bool,
     has_table: bool,
-    map: Option<Table>,
+    map: Option<Table<Mapped>>,
     contains: Vec<(Needle, Mapped)>,
     default: Option<Mapped>,
     order: Option<Order>,
@@ -205,10 +192,8 @@ impl Assign {
     ) -> Result<Self, String> {
         let from = spec.from.iter().map(|slots| slots.iter().map(|name| slot(name)).collect());
         let map = spec.map.as_ref().map(|table| {
-            let pair = |(key, text): (&String, &String)| {
-                Ok((key.to_ascii_lowercase().into_bytes().into(), mapped(text, spec.target, schema)?))
-            };
-            table.iter().map(pair).collect::<Result<Vec<_>, String>>().map(Table::new)
+            let pair = |(key, text): (&String, &String)| Ok((key.clone(), mapped(text, spec.target, schema)?));
+            table.iter().map(pair).collect::<Result<Table<_>, String>>()
         });
         let contains =
             spec.contains.iter().map(|(key, text)| Ok((Needle::new(key.as_bytes()), mapped(text, spec.target, schema)?)));
@@ -233,21 +218,18 @@ impl Assign {
     }
 
     /// The first filled alternative.
-    pub fn source<'s>(&self, slots: &'s Slots) -> Option<Cow<'s, [u8]>> {
+    pub fn source<'s>(&self, slots: &'s Slots) -> Option<Source<'s>> {
         let found = self.from.iter().find_map(|alternative| {
             let filled = |slot: &usize| slots.get(*slot).filter(|value| !value.is_empty());
             match alternative.as_slice() {
-                [one] => filled(one).map(Cow::Borrowed),
-                several => {
-                    let values: Option<SmallVec<[&[u8]; 3]>> = several.iter().map(filled).collect();
-                    values.map(|values| Cow::Owned(values.join(&b' ')))
-                }
+                [one] => filled(one).map(Source::Part),
+                several => joined(several, slots).map(Source::Joined),
             }
         })?;
         match found {
             found if self.whole => Some(found),
-            Cow::Borrowed(value) => self.cut.apply(value).map(Cow::Borrowed),
-            Cow::Owned(value) => self.cut.apply(&value).map(|part| Cow::Owned(part.to_vec())),
+            Source::Part(value) => self.cut.apply(value).map(Source::Part),
+            Source::Joined(value) => self.cut.apply(&value).map(|part| Source::Joined(part.into())),
         }
     }
 
@@ -271,7 +253,7 @@ impl Assign {
         }
         let value = self.source(slots);
         let sure = match &value {
-            Some(Cow::Borrowed(value)) => self.believed(slots, value),
+            Some(Source::Part(value)) => self.believed(slots, value),
             _ => self.from.iter().flatten().all(|&slot| slots.get(slot).is_none_or(|value| self.believed(slots, value))),
         };
         self.fill(value.as_deref().filter(|_| sure), row, schema, context)
