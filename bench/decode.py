@@ -186,4 +186,7 @@ def start_and_memory(lines: Sequence[bytes], folder: Path, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    try:
+        main(*map(int, sys.argv[1:]))
+    except PeerFailed as problem:
+        sys.exit(f"A peer does not run, so there is nothing to compare with.\n{problem}")

@@ -5,14 +5,14 @@ Only results go to stdout. Progress is shown on a terminal only. Nothing here de
 
 from __future__ import annotations
 
-import json
 import sys
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
 from cyberalarm.core.errors import CyberAlarmError, NotReachableError, RefusedError
 
-# rich and structlog take longer to load than many commands take, so they are loaded where they are used.
+# rich and structlog take longer to load than many commands take, so they are loaded where they are used; json, which takes a
+# moment, as well, since decoding starts in pipelines.
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -73,10 +73,14 @@ def progress_console() -> Console:
 
 
 def print_json(value: object) -> None:
+    import json
+
     sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
 
 
 def print_jsonl(rows: Iterable[Mapping[str, object]]) -> None:
+    import json
+
     for row in rows:
         sys.stdout.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
 
