@@ -20,7 +20,7 @@ CASES = [
     ("an unknown key of a kind", 'name = "any"', 'name = "any"\nunless = 1', ["line.0.kind.0.unless"]),
     ("a missing key", 'setup = "None."\n', "", ["setup"]),
     ("a missing table", 'map = "action"', 'map = "actions"', ["'actions'", "[maps]", "'action'", "'any'"]),
-    ("no kind", GOOD[GOOD.index("[[line.kind]]") : GOOD.index("[[example]]")], "", ["line.0.kind"]),
+    ("no kind", GOOD[GOOD.index("[[line.kind]]") : GOOD.index("[[example]]")], "", ["line.0", "needs `kind`"]),
     ("no example", GOOD[GOOD.index("[[example]]") :], "", ["example"]),
     ("an unknown syntax", 'syntax = "template"', 'syntax = "regex"', ["line.0.syntax"]),
     ("an unknown sensor", 'sensor = "firewall"', 'sensor = "toaster"', ["sensor"]),
