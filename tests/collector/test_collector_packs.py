@@ -25,7 +25,7 @@ from cyberalarm.envelope.keys import SigningKey
 from cyberalarm.envelope.releases import PackFile, Release
 from cyberalarm.formats import delivery
 from cyberalarm.formats.loader import build
-from tests.collector.members import STRANGE, Home, blocked
+from tests.collector.members import STRANGE, Home, blocked, opened
 from tests.collector.pack_releases import FAULTY, NAME, PACK, release, turnstile
 from tests.collector.processes import wait_for
 from tests.collector.test_collector_doctor import noted
@@ -194,7 +194,6 @@ def _others_use_them_too(home: Home, centre: FakeCentre) -> None:
 
 
 def test_a_long_release_arrives_whole_and_no_more_than_was_announced(member: Home, centre: FakeCentre) -> None:
-    from cyberalarm.collector.files import only_one
 
     # What does not compress makes a release of some 8 MiB, far beyond the API's other answers.
     long = (PackFile(f"p{n}", 1, random.Random(n).randbytes(1024 * 1024)) for n in range(8))
@@ -202,18 +201,10 @@ def test_a_long_release_arrives_whole_and_no_more_than_was_announced(member: Hom
     assert len(raw) > 8_000_000
     centre.release = (1, raw)
     offer = Offer(1, releases.digest(raw), len(raw))
-    with only_one(member.data):
-        service = services.Service(member.config)
-        try:
-            assert service._fetch(offer) == raw
-            centre.served = raw * 2
-            assert len(service._fetch(offer)) == len(raw) + 1
-        finally:
-            for receiver in service._udp:
-                receiver._socket.close()
-            for listener in service._tcp:
-                listener._listener.close()
-                listener._selector.close()
+    with opened(member.config) as service:
+        assert service._fetch(offer) == raw
+        centre.served = raw * 2
+        assert len(service._fetch(offer)) == len(raw) + 1
 
 
 def test_enrolling_under_another_authority_begins_anew(home: Home, centre: FakeCentre) -> None:

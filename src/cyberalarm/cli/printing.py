@@ -51,10 +51,10 @@ def exit_code(error: CyberAlarmError) -> ExitCode:
 def print_error(error: CyberAlarmError) -> None:
     """Say on stderr what happened, what to do next, and the stable code."""
     said = [error.what, *([error.next_step] if error.next_step else []), f"(code: {error.code})"]
-    sys.stderr.write("".join(f"{_harmless(line)}\n" for line in said))
+    sys.stderr.write("".join(f"{harmless(line)}\n" for line in said))
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """Text that cannot steer a terminal: it may hold words of strangers."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
