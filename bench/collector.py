@@ -4,7 +4,7 @@
 
 The collector is the real program as a process of its own with everything on: receive, decode, sieve, summarise, seal, spool (it
 sends to nobody). rsyslog and syslog-ng (Debian's packages; `bench/unpack-peers`) write the same lines to a file, and no more.
-The lines are the lab's FortiGate lines. One sender keeps a steady rate, in bursts of at most a few milliseconds, on the same
+The lines are the lab's FortiGate lines. One sender (`bench/sender.py`) keeps a steady rate, in bursts of a millisecond, on the same
 machine; loopback only; one receiver after the other. A line is lost that was sent and is neither in the collector's ledger nor in
 the peer's file when nothing new has come for three looks. Three questions to each:
 
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import receivers
+from bench import receivers, sender
 from bench.peers.process import PeerFailed, note
 
 if TYPE_CHECKING:
@@ -35,36 +35,19 @@ if TYPE_CHECKING:
 
     from bench.receivers import Receiver
 
-RATES = (20_000, 50_000, 80_000, 100_000, 120_000, 150_000, 200_000, 250_000, 300_000)
+RATES = (20_000, 50_000, 80_000, 100_000, 120_000, 150_000, 200_000, 250_000, 300_000, 400_000)
 BETWEEN = 2  # rates tried between the last that held and the first that failed
 SECONDS = 5.0
 SUSTAINED_RATE, SUSTAINED_SECONDS = 50_000, 60.0  # the design's figure
 MEMORY_RATE = 10_000  # the design's figure for memory is at this rate
 LINES = 30_000
 PATIENCE = 30.0
+HOW = """\
+The lab's FortiGate lines, {width} bytes on average, from one sender over loopback; sender and receiver share {cores} cores.
+cyberalarm decodes, sieves, summarises, seals and spools; the others write the lines to a file and do nothing else.
+Each asks for a receive buffer of {buffer} MiB; syslog-ng takes only what any account may have, here {bound:.0%} of it.
+Lost: sent, and neither in the ledger nor in the file when nothing new comes. Cores: processor time over sending time."""
 TRUST = 0.97  # of the wanted rate; below it the sender was the limit
-
-# Sends the lines of a file round and round at a rate, in bursts of a few milliseconds; says how many it sent, and in what time.
-SENDER = """
-import socket, sys, time
-lines = open(sys.argv[1], "rb").read().split(b"\\n")[:-1]
-port, rate, seconds = int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
-sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sender.connect(("127.0.0.1", port))
-send, total, sent = sender.send, int(rate * seconds), 0
-began = time.perf_counter()
-while sent < total:
-    now = time.perf_counter() - began
-    if now > seconds * 1.5:
-        break
-    due = min(int(now * rate), total, sent + 500)
-    while sent < due:
-        send(lines[sent % len(lines)])
-        sent += 1
-    if sent >= int((time.perf_counter() - began) * rate):
-        time.sleep(0.0005)
-print(sent, time.perf_counter() - began)
-"""
 
 
 def memory(process: subprocess.Popen[bytes], key: str) -> float:
@@ -103,7 +86,7 @@ def play(receiver: Receiver, lines: Path, rate: int, seconds: float) -> Round:
     """Send at a rate and see what came. Raises PeerFailed when the receiver has ended."""
     receiver.tidy()
     before, used = receiver.taken(), busy(receiver.process)
-    command = [sys.executable, "-c", SENDER, str(lines), str(receiver.port), str(rate), str(seconds)]
+    command = [sys.executable, sender.__file__, str(lines), str(receiver.port), str(rate), str(seconds)]
     said = subprocess.run(command, capture_output=True, text=True, timeout=seconds * 10 + PATIENCE, check=True).stdout
     sent, took = int(said.split()[0]), float(said.split()[1])
     got, same = 0, 0
@@ -201,15 +184,8 @@ def main(seconds: float = SECONDS, sustained: float = SUSTAINED_SECONDS) -> None
                 rows.append(Row(receiver.name, held, highest, memory(receiver.process, "VmHWM")))
             finally:
                 receivers.stop(receiver.process)
-    print(
-        f"The lab's FortiGate lines, {width} bytes on average, from one sender over loopback; sender and receiver share"
-    )
-    print(
-        f"{os.cpu_count()} cores. cyberalarm decodes, sieves, summarises, seals and spools; the others write lines to a file."
-    )
-    print(
-        "Lost: sent, and neither in the ledger nor in the file when nothing new comes. Cores: processor time over sending time."
-    )
+    bound = int(Path("/proc/sys/net/core/rmem_max").read_text("ascii")) / receivers.BUFFER
+    print(HOW.format(width=width, cores=os.cpu_count(), buffer=receivers.BUFFER >> 20, bound=min(bound, 1)))
     print()
     print("\n".join(table(rows, seconds, sustained)))
     print("\n".join(ours))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 PATIENCE = 30.0
-BUFFER = 16 * 1024 * 1024  # of the socket, asked for by both peers
+BUFFER = 16 * 1024 * 1024  # of the socket: what the collector asks for by itself, and both peers are told to
 
 
 class Receiver(Protocol):

@@ -11,6 +11,7 @@ import pytest
 
 from bench import receivers
 from bench.peers.process import PeerFailed, version_of
+from cyberalarm.collector.config import Listen
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,3 +94,7 @@ def test_an_unpacked_peer_that_cannot_run_is_said(tmp_path: Path) -> None:
     unpack = subprocess.run([ROOT / "bench" / "unpack-peers", tmp_path], capture_output=True, text=True, timeout=60)
     assert unpack.returncode == 1
     assert unpack.stderr == f"{tmp_path}/bin/rsyslogd does not run: no library\n"
+
+
+def test_peers_are_told_to_ask_for_the_buffer_that_the_collector_asks_for() -> None:
+    assert Listen().receive_buffer == receivers.BUFFER
