@@ -51,9 +51,9 @@ class Centre:
         """Post an envelope; gives its receipt."""
         return self._send("POST", _API + "/envelopes", envelope, {"Content-Type": "application/octet-stream"})
 
-    def status(self, headers: dict[str, str]) -> bytes:
-        """Ask for the status with a signed request; gives the status document."""
-        return self._send("GET", STATUS_PATH, None, headers)
+    def status(self, headers: dict[str, str], path: str = STATUS_PATH) -> bytes:
+        """Ask for the status with a signed request, whose path may say what is in use here; gives the status document."""
+        return self._send("GET", path, None, headers)
 
     def packs(self, sha256: str, size: int, headers: dict[str, str]) -> bytes:
         """Ask for the pack release of this digest and length with a signed request; whatever comes, it is hardly longer."""

@@ -10,19 +10,22 @@ Invariants
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
+from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import structlog
 from django.db import transaction
+from django.db.models import Count
 from django.utils import timezone
 
 from cyberalarm import __version__
 from cyberalarm.central.audit import services as audit
 from cyberalarm.central.audit.models import Action
 from cyberalarm.central.enrolment.services import configuration
+from cyberalarm.central.members.models import Collector
 from cyberalarm.central.releases.errors import ReleaseUnknownError
 from cyberalarm.central.releases.models import PackRelease
 from cyberalarm.core.errors import ConfigurationError, CyberAlarmError
@@ -38,6 +41,16 @@ log = structlog.get_logger(__name__)
 MOST_FETCHES = 6  # of one collector, which needs one for each release
 FETCH_SECONDS = 600.0
 _MOST_REMEMBERED = 100_000  # collectors whose fetches are counted; beyond that counting begins anew
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How many collectors use each release (0: the packs of their program, None: they have not said), and by which codes some
+    do not use one.
+    """
+
+    releases: Counter[int | None]
+    refusals: Counter[str]
 
 
 def publish(raw: bytes, by: User | None, why: str) -> PackRelease:
@@ -108,6 +121,27 @@ def offer() -> Offer | None:
     """The current release as the status names it."""
     release = current()
     return Offer(release.number, release.sha256, release.size) if release else None
+
+
+def in_use(number: int | None, refused: str | None) -> str:
+    """What people read of the packs that a collector said it uses: a release's number, 0 for its program's own, None: not said."""
+    if number is None:
+        return "not known yet"
+    words = f"release {number}" if number else "those of its program"
+    return f"{words}; a release is not used: code {refused}" if refused else words
+
+
+def use() -> Use:
+    """What the enrolled collectors said that they use."""
+    rows = Collector.objects.filter(status=Collector.Status.ENROLLED).order_by()
+    counted = rows.values_list("pack_release", "pack_refused").annotate(collectors=Count("pk"))
+    releases_used: Counter[int | None] = Counter()
+    refusals: Counter[str] = Counter()
+    for number, refused, collectors in counted:
+        releases_used[number] += collectors
+        if refused:
+            refusals[refused] += collectors
+    return Use(releases_used, refusals)
 
 
 def fetch(collector: int, sha256: str) -> bytes:
