@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from cyberalarm.central.accounts.models import User
 from cyberalarm.central.audit.models import Action, Entry
+from cyberalarm.central.config import CentralConfig
 from cyberalarm.central.enrolment import services as enrolment
 from cyberalarm.central.members.models import Collector
 from cyberalarm.central.portal.services import collector_view
@@ -22,6 +23,7 @@ from cyberalarm.envelope import releases
 from cyberalarm.envelope.documents import Enrolment, Offer, Status
 from cyberalarm.envelope.keys import SigningKey
 from cyberalarm.envelope.requests import EnrolmentRequest, InUse, sign_request
+from cyberalarm.envelope.revocations import revoke
 from tests.collector.pack_releases import FAULTY, NAME, release
 from tests.ingest.ingest_client import API, code
 from tests.ingest.ingest_sender import Sender, now_ms
@@ -173,6 +175,34 @@ def test_withdrawing_does_not_bring_an_older_one_back_but_the_same_may_be_publis
         services.publish(release(KEY, 5), None, "Back.")
     services.publish(raw, None, "It was right.")
     assert services.offer() == Offer(6, releases.digest(raw), len(raw))
+
+
+def test_a_revoked_key_counts_no_more_nor_do_its_releases_and_numbers(
+    client: urllib3.HTTPSConnectionPool, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = {"release_keys": [KEY.verify_key.to_text(), OTHER.verify_key.to_text()]}
+    monkeypatch.setattr(settings, "CONFIG", settings.CONFIG.model_copy(update=both))
+    services.publish(release(OTHER, 5), None, "A test.")
+    stolen = published(2**60)
+    assert status(client, sender).revoked == ()
+    revoked = CentralConfig.model_validate({**both, "revoked_release_keys": [revoke(KEY)]})
+    changed = {"revoked_release_keys": revoked.revoked_release_keys}
+    monkeypatch.setattr(settings, "CONFIG", settings.CONFIG.model_copy(update=changed))
+    told = status(client, sender)
+    assert told.revoked == (revoke(KEY),)
+    assert told.release is not None
+    assert told.release.number == 5, "the spare key's newest, which collectors take again"
+    assert code(ask(client, sender, releases.digest(stolen))) == "release-unknown"
+    with pytest.raises(RefusedError) as refused:
+        services.publish(release(KEY, 6), None, "A test.")
+    assert refused.value.code == "release-key-unknown"
+    services.publish(release(OTHER, 6), None, "Numbers go on where the spare key was.")
+    assert enrolment.configuration().trusted_release_keys == (OTHER.verify_key,), "what collectors learn that enrol"
+
+
+def test_only_a_revocation_may_stand_in_the_configuration() -> None:
+    with pytest.raises(ValueError, match="formats release revocation"):
+        CentralConfig.model_validate({"revoked_release_keys": [KEY.verify_key.to_text()]})
 
 
 def test_acts_are_audited() -> None:

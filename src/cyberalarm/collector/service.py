@@ -186,6 +186,7 @@ class Service:
         self._shipper.hold = status.stop or older(__version__, status.minimum_version)
         self._pipeline.tells_alarms = status.bundle_form >= FORM_WITH_ALARMS
         self._take_up_key(status)
+        self._use(self._updates.heed(status.revoked))
         self._use(self._updates.follow(status.release, self._fetch))
 
     def _in_use(self) -> InUse:

@@ -24,7 +24,7 @@ from django.utils import timezone
 from cyberalarm import __version__
 from cyberalarm.central.enrolment.errors import CollectorStoppedError
 from cyberalarm.central.enrolment.keys import CentreKeys, centre_keys
-from cyberalarm.central.enrolment.services import chain_of, milliseconds, speaking_collector
+from cyberalarm.central.enrolment.services import chain_of, configuration, milliseconds, speaking_collector
 from cyberalarm.central.ingest import checks, evidence
 from cyberalarm.central.ingest.chain import check_chain
 from cyberalarm.central.ingest.errors import BusyError, StoreUnavailableError
@@ -234,6 +234,7 @@ class Ingest:
             analysis_keys=self._keys.analysis_public,
             bundle_form=payload.NEWEST_FORM,
             release=releases.offer(),
+            revoked=tuple(configuration().revoked_release_keys),
         )
         return status.sign(self._keys.receipts)
 

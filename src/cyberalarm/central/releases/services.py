@@ -4,6 +4,7 @@ Invariants
 - What is published was signed by a release key of the configuration and passed the linter together with this centre's own packs;
   the private half of that key has no place here, so that who takes over the centre cannot write packs for members.
 - Publishing or withdrawing and its audit row happen together or not at all.
+- What a revoked key signed counts no more: neither its releases nor their numbers.
 - Only the current release is given out, only to a collector that may speak, and to each a few times in ten minutes at most.
 """
 
@@ -77,6 +78,7 @@ def publish(raw: bytes, by: User | None, why: str) -> PackRelease:
                 "sha256": sha256,
                 "size": len(raw),
                 "content": raw,
+                "key": releases.signer(raw),
                 "program": release.program,
                 "packs": {pack.name: pack.version for pack in release.packs},
                 "published": timezone.now(),
@@ -114,7 +116,8 @@ def current() -> PackRelease | None:
 
 
 def _newest() -> PackRelease | None:
-    return PackRelease.objects.defer("content").order_by("-number").first()
+    valid = PackRelease.objects.exclude(key__in=configuration().revoked_key_ids)
+    return valid.defer("content").order_by("-number").first()
 
 
 def offer() -> Offer | None:
