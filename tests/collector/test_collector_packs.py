@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
+from cyberalarm import __version__
 from cyberalarm.collector import identity as identities
 from cyberalarm.collector import service as services
 from cyberalarm.collector import state as notes
@@ -23,6 +24,7 @@ from cyberalarm.envelope import payload, releases, sealing
 from cyberalarm.envelope.documents import Offer
 from cyberalarm.envelope.keys import SigningKey
 from cyberalarm.envelope.releases import PackFile, Release
+from cyberalarm.envelope.requests import InUse
 from cyberalarm.formats import delivery
 from cyberalarm.formats.loader import build
 from tests.collector.members import STRANGE, Home, blocked, opened
@@ -157,6 +159,7 @@ def test_a_running_collector_takes_packs_up_and_refuses_bad_ones(home: Home, cen
         faulty = release(KEY, 1, FAULTY)
         centre.release = (1, faulty)
         wait_for("a refusal", lambda: note_of(home).refused_code == "release-lint")
+        wait_for("the centre to hear of it", lambda: centre.in_use == InUse(__version__, 0, "release-lint"))
         centre.release, centre.served = (2, release(KEY, 2)), release(KEY, 2)[:-1]
         wait_for("a refusal", lambda: note_of(home).refused_code == "release-other")
         asked, fetched = centre.asked_status, centre.fetched
@@ -173,6 +176,7 @@ def test_a_running_collector_takes_packs_up_and_refuses_bad_ones(home: Home, cen
         assert centre.total().outcomes[Outcome.KEPT] == sent + 40
         assert centre.total().outcomes[Outcome.UNRECOGNISED] == 10
         assert note_of(home).refused_code == ""
+        wait_for("the centre to hear of it", lambda: centre.in_use == InUse(__version__, 3))
         centre.release = None
         wait_for("the program's own packs, with no line coming", lambda: note_of(home).release == 0)
         centre.release = (3, release(KEY, 3))
