@@ -33,6 +33,8 @@ pub struct Wanted {
     pub begins: Vec<Box<[u8]>>,
     pub contains: Vec<Vec<Box<[u8]>>>,
     pub programs: Vec<Box<[u8]>>,
+    /// A line without a program is none of these.
+    pub programs_only: bool,
     pub locate: Option<Box<[u8]>>,
 }
 
@@ -55,6 +57,7 @@ struct Demands {
     /// What settles the question soonest first.
     contains: Vec<AnyOf>,
     programs: Vec<Box<[u8]>>,
+    programs_only: bool,
     locate: Option<Finder<'static>>,
     /// Of `contains`, what a search looks for.
     key: Vec<Box<[u8]>>,
@@ -71,6 +74,7 @@ impl Demands {
             key,
             begins: wanted.begins,
             programs: wanted.programs,
+            programs_only: wanted.programs_only,
         }
     }
 }
@@ -237,7 +241,7 @@ impl Recogniser {
             return false;
         };
         let named = wanted.programs.iter().any(|name| name.eq_ignore_ascii_case(header.program));
-        if !(named || wanted.programs.is_empty() || header.program.is_empty()) {
+        if !(named || wanted.programs.is_empty() || (header.program.is_empty() && !wanted.programs_only)) {
             return false;
         }
         if !wanted.contains.iter().all(|texts| texts.stand_in(text)) {
@@ -282,7 +286,9 @@ fn sorted(wanted: &[Wanted]) -> Result<Sorted, String> {
         }
         // Where a line has no header, its program is not known, and only a search finds it.
         if !wanted.direct || wanted.begins.is_empty() {
-            searched.push((line, keys.to_vec()));
+            if !(wanted.direct && wanted.programs_only) {
+                searched.push((line, keys.to_vec()));
+            }
             continue;
         }
         for literal in &wanted.begins {
