@@ -113,6 +113,7 @@ impl Library {
                 wanted.push(Wanted {
                     direct,
                     fallback: source.fallback,
+                    noise: line.kinds.iter().all(|kind| kind.noise),
                     begins: boxed(&line.begins),
                     contains: line.contains.iter().map(|group| boxed(group)).collect(),
                     programs: boxed(&line.programs),

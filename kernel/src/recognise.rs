@@ -30,6 +30,8 @@ pub struct Wanted {
     pub direct: bool,
     /// Comes after all others.
     pub fallback: bool,
+    /// Says nothing of traffic.
+    pub noise: bool,
     pub begins: Vec<Box<[u8]>>,
     pub contains: Vec<Vec<Box<[u8]>>>,
     pub programs: Vec<Box<[u8]>>,
@@ -306,11 +308,14 @@ fn sorted(wanted: &[Wanted]) -> Result<Sorted, String> {
     Ok((beginnings, alike, searched))
 }
 
-/// For each line its place: direct packs' first, fallback packs' last, else as they come.
+/// For each line its place: direct packs' first, fallback packs' last, else as they come. What says nothing of traffic and is told
+/// by a word anywhere comes behind all that says something: a stranger may have written that word.
 fn preference(wanted: &[Wanted]) -> Vec<usize> {
     let rank = |line: &usize| {
         let wanted = wanted.get(*line);
-        (wanted.is_some_and(|wanted| wanted.fallback), wanted.is_some_and(|wanted| !wanted.direct), *line)
+        let is = |what: fn(&Wanted) -> bool| wanted.is_some_and(what);
+        let idle = is(|wanted| wanted.noise && wanted.begins.is_empty());
+        (is(|wanted| wanted.fallback), idle, is(|wanted| !wanted.direct), *line)
     };
     let mut ranked: Vec<usize> = (0..wanted.len()).collect();
     ranked.sort_by_key(rank);

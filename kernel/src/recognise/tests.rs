@@ -14,6 +14,7 @@ fn wanted(begins: &[&str], contains: &[&[&str]]) -> Wanted {
     Wanted {
         direct: false,
         fallback: false,
+        noise: false,
         begins: boxed(begins),
         contains: contains.iter().map(|group| boxed(group)).collect(),
         programs: Vec::new(),
@@ -127,5 +128,16 @@ fn a_line_that_must_have_its_program_is_not_found_without_one() -> Result<(), St
         let taken = [0, 1].map(|line| recogniser.place(line, text.as_bytes(), &header, &mut |_| true));
         assert_eq!(taken, lines, "{text}");
     }
+    Ok(())
+}
+
+/// Else whoever writes a product's name into another's line hides that line.
+#[test]
+fn what_says_nothing_of_traffic_is_asked_after_what_does() -> Result<(), String> {
+    let idle = |begins: &[&str]| Wanted { noise: true, ..wanted(begins, &[&["word"]]) };
+    let recogniser = Recogniser::new(vec![idle(&[]), wanted(&[], &[&["text"]]), idle(&["word"])])?;
+    let mut found = Vec::new();
+    recogniser.candidates(b"word text", &mut found);
+    assert_eq!(found, [1, 2, 0]);
     Ok(())
 }
