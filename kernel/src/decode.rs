@@ -212,6 +212,7 @@ impl<'l> Decoder<'l> {
             if line.last_may_be_cut {
                 slots.set_goes_on();
             }
+            slots.forget_doubtful(&line.once);
             fill_pseudo(line, text, header, &place, slots);
             observer.split(line, slots, split);
             result = self.meaning(line, (&mut *slots, &mut *row), split, header.time, batch, observer);

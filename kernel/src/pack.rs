@@ -4,13 +4,10 @@ use crate::event::{Row, Schema, Target};
 use crate::mapping::{Assign, Condition, Impossible};
 use crate::recognise::{Recogniser, Wanted};
 use crate::spec;
-use crate::syntax::{Keys, LABEL_PREFIX, Labels, Slots, Syntax, cef, csv, json, kv, leef, template, xml};
+use crate::syntax::{Keys, LABEL_PREFIX, Labels, MOST_SLOTS, Slots, Syntax, cef, csv, json, kv, leef, template, xml};
 use crate::time::Context;
 use hashbrown::HashMap;
 use std::sync::OnceLock;
-
-/// A pack may not ask for more slots of one line than this.
-const MOST_SLOTS: usize = 256;
 
 pub struct Kind {
     pub name: String,
@@ -36,6 +33,8 @@ pub struct Line {
     pub msgid_slot: Option<usize>,
     /// Such lines never end in an address, a port or a protocol, unless they were cut.
     pub last_may_be_cut: bool,
+    /// Slots for which there may not be two different texts.
+    pub once: Vec<usize>,
     pub kinds: Vec<Kind>,
 }
 
@@ -114,9 +113,11 @@ impl Library {
                 wanted.push(Wanted {
                     direct,
                     fallback: source.fallback,
+                    noise: line.kinds.iter().all(|kind| kind.noise),
                     begins: boxed(&line.begins),
                     contains: line.contains.iter().map(|group| boxed(group)).collect(),
                     programs: boxed(&line.programs),
+                    programs_only: line.programs_only,
                     locate: line.locate.as_ref().map(|text| text.as_bytes().into()),
                 });
                 sources.push(Source { pack, sensor: source.sensor.clone(), line });
@@ -152,6 +153,8 @@ fn compile_line(number: usize, source: &Source, schema: &Schema) -> Result<Line,
         let compiled = compile_kind(source, kind, schema, &mut names);
         kinds.push(compiled.map_err(|error| format!("kind {:?}: {error}", kind.name))?);
     }
+    let asked = |name: &String| names.numbers.get(name).copied().ok_or_else(|| format!("`once`: nothing asks for {name:?}"));
+    let once = line.once.iter().map(asked).collect::<Result<Vec<_>, String>>()?;
     if names.list.len() > MOST_SLOTS {
         return Err(format!("asks for {} values; {MOST_SLOTS} are the most", names.list.len()));
     }
@@ -165,6 +168,7 @@ fn compile_line(number: usize, source: &Source, schema: &Schema) -> Result<Line,
         message_slot: names.numbers.get("@message").copied(),
         msgid_slot: names.numbers.get("@msgid").copied(),
         last_may_be_cut: line.last_may_be_cut,
+        once,
         names: names.list,
         kinds,
     })

@@ -30,9 +30,13 @@ pub struct Wanted {
     pub direct: bool,
     /// Comes after all others.
     pub fallback: bool,
+    /// Says nothing of traffic.
+    pub noise: bool,
     pub begins: Vec<Box<[u8]>>,
     pub contains: Vec<Vec<Box<[u8]>>>,
     pub programs: Vec<Box<[u8]>>,
+    /// A line without a program is none of these.
+    pub programs_only: bool,
     pub locate: Option<Box<[u8]>>,
 }
 
@@ -55,6 +59,7 @@ struct Demands {
     /// What settles the question soonest first.
     contains: Vec<AnyOf>,
     programs: Vec<Box<[u8]>>,
+    programs_only: bool,
     locate: Option<Finder<'static>>,
     /// Of `contains`, what a search looks for.
     key: Vec<Box<[u8]>>,
@@ -71,6 +76,7 @@ impl Demands {
             key,
             begins: wanted.begins,
             programs: wanted.programs,
+            programs_only: wanted.programs_only,
         }
     }
 }
@@ -237,7 +243,7 @@ impl Recogniser {
             return false;
         };
         let named = wanted.programs.iter().any(|name| name.eq_ignore_ascii_case(header.program));
-        if !(named || wanted.programs.is_empty() || header.program.is_empty()) {
+        if !(named || wanted.programs.is_empty() || (header.program.is_empty() && !wanted.programs_only)) {
             return false;
         }
         if !wanted.contains.iter().all(|texts| texts.stand_in(text)) {
@@ -282,7 +288,9 @@ fn sorted(wanted: &[Wanted]) -> Result<Sorted, String> {
         }
         // Where a line has no header, its program is not known, and only a search finds it.
         if !wanted.direct || wanted.begins.is_empty() {
-            searched.push((line, keys.to_vec()));
+            if !(wanted.direct && wanted.programs_only) {
+                searched.push((line, keys.to_vec()));
+            }
             continue;
         }
         for literal in &wanted.begins {
@@ -300,11 +308,14 @@ fn sorted(wanted: &[Wanted]) -> Result<Sorted, String> {
     Ok((beginnings, alike, searched))
 }
 
-/// For each line its place: direct packs' first, fallback packs' last, else as they come.
+/// For each line its place: direct packs' first, fallback packs' last, else as they come. What says nothing of traffic and is told
+/// by a word anywhere comes behind all that says something: a stranger may have written that word.
 fn preference(wanted: &[Wanted]) -> Vec<usize> {
     let rank = |line: &usize| {
         let wanted = wanted.get(*line);
-        (wanted.is_some_and(|wanted| wanted.fallback), wanted.is_some_and(|wanted| !wanted.direct), *line)
+        let is = |what: fn(&Wanted) -> bool| wanted.is_some_and(what);
+        let idle = is(|wanted| wanted.noise && wanted.begins.is_empty());
+        (is(|wanted| wanted.fallback), idle, is(|wanted| !wanted.direct), *line)
     };
     let mut ranked: Vec<usize> = (0..wanted.len()).collect();
     ranked.sort_by_key(rank);

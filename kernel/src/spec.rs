@@ -48,12 +48,18 @@ pub struct Line {
     /// The syslog program is one of these, or there is none.
     #[serde(default)]
     pub programs: Vec<String>,
+    /// A line without a syslog program is none of these.
+    #[serde(default)]
+    pub programs_only: bool,
     /// The body starts at this text, near the message's beginning; what stands before it is the slot `@prefix`.
     #[serde(default)]
     pub locate: Option<String>,
     /// Such lines never end in an address, a port or a protocol, unless they were cut.
     #[serde(default)]
     pub last_may_be_cut: bool,
+    /// Slots that say nothing where the line has two different texts for them.
+    #[serde(default)]
+    pub once: Vec<String>,
     #[serde(default)]
     pub kv: Option<KeyValue>,
     #[serde(default)]

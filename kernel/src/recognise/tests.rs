@@ -14,9 +14,11 @@ fn wanted(begins: &[&str], contains: &[&[&str]]) -> Wanted {
     Wanted {
         direct: false,
         fallback: false,
+        noise: false,
         begins: boxed(begins),
         contains: contains.iter().map(|group| boxed(group)).collect(),
         programs: Vec::new(),
+        programs_only: false,
         locate: None,
     }
 }
@@ -104,5 +106,38 @@ fn programs_are_known_in_any_case() -> Result<(), String> {
     }
     recogniser.candidates(b"literal", &mut found);
     assert_eq!(found, [0], "without a header its program is not known");
+    Ok(())
+}
+
+#[test]
+fn a_line_that_must_have_its_program_is_not_found_without_one() -> Result<(), String> {
+    let context = crate::time::Context { reference: 0, offset: 0 };
+    let own = |programs_only| Wanted {
+        direct: true,
+        programs: vec![(*b"daemon").into()],
+        programs_only,
+        ..wanted(&[], &[&["literal"]])
+    };
+    let recogniser = Recogniser::new(vec![own(true), own(false)])?;
+    let mut found = Vec::new();
+    recogniser.candidates(b"literal", &mut found);
+    assert_eq!(found, [1]);
+    for (text, lines) in [("literal", [false, true]), ("<1>daemon: literal", [true, true]), ("<1>other: literal", [false, false])]
+    {
+        let header = crate::header::parse(text.as_bytes(), &context);
+        let taken = [0, 1].map(|line| recogniser.place(line, text.as_bytes(), &header, &mut |_| true));
+        assert_eq!(taken, lines, "{text}");
+    }
+    Ok(())
+}
+
+/// Else whoever writes a product's name into another's line hides that line.
+#[test]
+fn what_says_nothing_of_traffic_is_asked_after_what_does() -> Result<(), String> {
+    let idle = |begins: &[&str]| Wanted { noise: true, ..wanted(begins, &[&["word"]]) };
+    let recogniser = Recogniser::new(vec![idle(&[]), wanted(&[], &[&["text"]]), idle(&["word"])])?;
+    let mut found = Vec::new();
+    recogniser.candidates(b"word text", &mut found);
+    assert_eq!(found, [1, 2, 0]);
     Ok(())
 }

@@ -25,6 +25,9 @@ struct Place {
     length: u32,
 }
 
+/// A pack may not ask for more slots of one line than this.
+pub const MOST_SLOTS: usize = 256;
+
 const MADE: u32 = 1 << 31;
 const ABSENT: Place = Place { start: u32::MAX, length: 0 };
 
@@ -45,6 +48,8 @@ pub struct Slots<'a> {
     /// Its pack says that such lines do not end in an address, or that this one may.
     goes_on: bool,
     whole: bool,
+    /// Slots for which a second text came that was not the first, a bit each.
+    again: [u64; MOST_SLOTS / 64],
     /// How many columns were found, of a line that has such.
     columns: usize,
 }
@@ -64,6 +69,7 @@ impl<'a> Slots<'a> {
             unfinished: false,
             goes_on: false,
             whole: false,
+            again: [0; MOST_SLOTS / 64],
             columns: 0,
         }
     }
@@ -75,6 +81,7 @@ impl<'a> Slots<'a> {
         self.unfinished = false;
         self.goes_on = false;
         self.whole = false;
+        self.again = [0; MOST_SLOTS / 64];
         self.columns = usize::MAX;
     }
 
@@ -121,6 +128,7 @@ impl<'a> Slots<'a> {
     #[inline(always)]
     pub fn set(&mut self, slot: usize, value: &[u8]) {
         let Some(place) = self.places.get_mut(slot).filter(|place| place.start == u32::MAX) else {
+            self.set_again(slot, value);
             return;
         };
         let start = (value.as_ptr() as usize).wrapping_sub(self.line.as_ptr() as usize);
@@ -129,6 +137,25 @@ impl<'a> Slots<'a> {
         } else {
             *place = Place { start: self.made.len() as u32 | MADE, length: value.len() as u32 };
             self.made.extend_from_slice(value);
+        }
+    }
+
+    #[inline(never)]
+    fn set_again(&mut self, slot: usize, value: &[u8]) {
+        if self.get(slot).is_some_and(|first| first != value)
+            && let Some(bits) = self.again.get_mut(slot / 64)
+        {
+            *bits |= 1 << (slot % 64);
+        }
+    }
+
+    /// Forget the values of those of `slots` for which there were two different ones: which one the device wrote, nobody knows.
+    pub fn forget_doubtful(&mut self, slots: &[usize]) {
+        for &slot in slots {
+            let doubtful = self.again.get(slot / 64).is_some_and(|bits| bits >> (slot % 64) & 1 == 1);
+            if let Some(place) = self.places.get_mut(slot).filter(|_| doubtful) {
+                place.length = 0;
+            }
         }
     }
 

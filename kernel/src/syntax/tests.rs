@@ -299,3 +299,17 @@ fn keys_are_found_and_nothing_else_is() {
 
 mod wider;
 mod within;
+
+#[test]
+fn of_two_different_texts_for_a_key_that_stands_once_neither_is_believed() {
+    let syntax = kv(&["src", "dst"]);
+    let read = |body: &'static [u8]| {
+        let (_, mut slots) = split(&syntax, 2, body);
+        slots.forget_doubtful(&[0]);
+        texts(&slots)
+    };
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(read(b"src=1 dst=2"), [text("1"), text("2")]);
+    assert_eq!(read(b"src=1 dst=2 src=1"), [text("1"), text("2")]);
+    assert_eq!(read(b"src=1 dst=2 src=3 dst=4"), [text(""), text("2")]);
+}

@@ -145,8 +145,10 @@ class Line(_Strict):
     begins: list[Text] = []
     contains: list[Text | list[Text]] = []
     programs: list[Text] = []
+    programs_only: bool = False
     locate: Text | None = None
     last_may_be_cut: bool = False
+    once: list[Text] = []
     kv: KeyValueOptions = KeyValueOptions()
     csv: CsvOptions = CsvOptions()
     columns: list[Text] = []
@@ -162,6 +164,10 @@ class Line(_Strict):
             raise ValueError("needs `kind`, or `kinds` with names of the pack's")
         if (self.syntax == "template") != bool(self.templates):
             raise ValueError("`templates` belong to the syntax template, and it needs one")
+        if self.programs_only and not self.programs:
+            raise ValueError("`programs_only` needs `programs`")
+        if self.once and self.syntax in ("csv", "template"):
+            raise ValueError("`once` is for syntaxes with keys: what stands in a column or a template stands once")
         if self.syntax != "csv" and (self.columns or any(kind.columns for kind in self.kind)):
             raise ValueError("`columns` belong to the syntax csv")
         return self
