@@ -65,6 +65,7 @@ class Taken:
     ledgers: dict[str, Ledger]
     events: pa.Table
     alarms: tuple[Alarm, ...] | None = None
+    release: int | None = None
 
 
 class FakeCentre:
@@ -178,7 +179,7 @@ class FakeCentre:
             raise Refusal(422, "header-mismatch")
         if events.num_rows > 200_000:
             raise Refusal(422, "events-too-many")
-        self.taken.append(Taken(header.sequence, digest, header.key, ledgers, events, inside.alarms))
+        self.taken.append(Taken(header.sequence, digest, header.key, ledgers, events, inside.alarms, inside.release))
         self.sequence, self.head = header.sequence, digest
         receipt = Receipt(digest, header.collector, header.sequence, events.num_rows, self.now())
         self.receipts[digest] = receipts.issue(receipt, self.receipt_key)

@@ -182,6 +182,10 @@ def test_a_running_collector_takes_packs_up_and_refuses_bad_ones(home: Home, cen
         centre.release = (3, release(KEY, 3))
         wait_for("the release again", lambda: note_of(home).release == 3)
         assert {row["product"] for row in centre.events()} == {"linux-netfilter", NAME}
+        for one in centre.taken:
+            delivered_rows = [row for row in one.events.to_pylist() if row["product"] == NAME]
+            assert not delivered_rows or one.release == 3, "each bundle says by which packs it was read"
+        assert {one.release for one in centre.taken} >= {0, 3}
     finally:
         stop.set()
         work.join(60)

@@ -60,7 +60,8 @@ def test_our_code_agrees_with_the_payloads() -> None:
         assert {device: ledger.to_json() for device, ledger in read.ledgers.items()} == one["ledgers"]
         assert (None if read.alarms is None else [alarm.to_json() for alarm in read.alarms]) == one["alarms"]
         assert read.arrow_ipc.hex() == one["arrow"]
-        assert payload.pack(read.ledgers, read.arrow_ipc, read.alarms).hex() == one["bytes"]
+        assert payload.pack(read.ledgers, read.arrow_ipc, read.alarms, read.release).hex() == one["bytes"]
+        assert read.release == one["release"]
     for raw in vector["refused"]:
         with pytest.raises(EnvelopeRefused) as caught:
             payload.read(bytes.fromhex(raw))

@@ -143,9 +143,10 @@ def payloads_vector() -> dict[str, object]:
     counts = {device: ledger.to_json() for device, ledger in ledgers().items()}
     arrow = events()
     good = [
-        (payload.pack(ledgers(), arrow), counts, None),
-        (payload.pack(ledgers(), arrow, alarms), counts, [alarm.to_json() for alarm in alarms]),
-        (payload.pack({}, arrow, ()), {}, []),
+        (payload.pack(ledgers(), arrow), counts, None, None),
+        (payload.pack(ledgers(), arrow, alarms), counts, [alarm.to_json() for alarm in alarms], None),
+        (payload.pack({}, arrow, ()), {}, [], None),
+        (payload.pack(ledgers(), arrow, (), 7), counts, [], 7),
     ]
     second = good[1][0]
     bad = [
@@ -158,8 +159,8 @@ def payloads_vector() -> dict[str, object]:
     ]
     return {
         "payloads": [
-            {"bytes": raw.hex(), "ledgers": inside, "alarms": standing, "arrow": arrow.hex()}
-            for raw, inside, standing in good
+            {"bytes": raw.hex(), "ledgers": inside, "alarms": standing, "arrow": arrow.hex(), "release": release}
+            for raw, inside, standing, release in good
         ],
         "refused": [raw.hex() for raw in bad],
     }

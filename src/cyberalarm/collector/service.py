@@ -6,7 +6,6 @@ that never should, it stops as cleanly and says so, rather than stand there half
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, replace
 from threading import Event, RLock, Thread
@@ -36,8 +35,6 @@ from cyberalarm.envelope.payload import FORM_WITH_ALARMS
 from cyberalarm.envelope.requests import InUse, sign_request
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cyberalarm.collector.config import CollectorConfig
     from cyberalarm.envelope.documents import Offer
     from cyberalarm.formats.library import Library
@@ -253,12 +250,3 @@ class Service:
             notes.write(self._config.data, state)
         except OSError as error:
             log.warning("state.unwritten", reason=error.strerror)
-
-
-def read_state(folder: Path) -> dict[str, object] | None:
-    """The running collector's note as plain JSON."""
-    try:
-        value = json.loads((folder / notes.STATE).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None

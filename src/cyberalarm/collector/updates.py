@@ -100,7 +100,7 @@ class Delivered(Library):
 
     def __init__(self, release: Release, sha256: str, used: list[str], kernel: Packs) -> None:
         super().__init__(kernel, lambda: delivery.merged(release.packs))
-        self.number = release.number
+        self.release = release.number
         self.sha256 = sha256
         self.used = used
 
@@ -307,7 +307,7 @@ class Updates:
 
 def _note(library: Library) -> PacksNote:
     if isinstance(library, Delivered):
-        return PacksNote(release=library.number, sha256=library.sha256, packs=library.used)
+        return PacksNote(release=library.release, sha256=library.sha256, packs=library.used)
     return PacksNote()
 
 

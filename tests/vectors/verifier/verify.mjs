@@ -149,7 +149,7 @@ function readPayload(payload) {
       need(canonical(value) === raw.toString(), "payload-malformed");
       return value;
     });
-    return { ledgers, alarms: notes ? notes.alarms : null, arrow: parts.at(-1).toString("hex") };
+    return { ledgers, alarms: notes ? notes.alarms : null, arrow: parts.at(-1).toString("hex"), release: notes?.release ?? null };
   } catch { throw new Refused("payload-malformed"); }
 }
 

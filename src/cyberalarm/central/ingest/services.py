@@ -169,6 +169,7 @@ class Ingest:
             ledgers=inside.ledgers,
             events=events,
             alarms=inside.alarms,
+            release=inside.release,
         )
 
     def _seen(self, digest: str) -> Future[bytes] | None:
@@ -209,7 +210,7 @@ class Ingest:
         bundle.receipt.add_done_callback(forget)
         return bundle.receipt
 
-    def status(self, signed: SignedRequest, method: str, path: str, in_use: InUse | None) -> bytes:
+    def status(self, signed: SignedRequest, method: str, path: str, in_use: InUse | None = None) -> bytes:
         """The signed status document for the collector that signed this request and says what it uses. Raises RequestRefused and
         others.
         """
