@@ -176,9 +176,12 @@ fn web(cursor: &mut Cursor, context: &Context) -> Option<i64> {
 
 /// Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their length.
 fn epoch(bytes: &[u8]) -> Option<i64> {
-    let (whole, fraction) = match bytes.iter().position(|&byte| byte == b'.') {
-        Some(at) => (bytes.get(..at)?, bytes.get(at + 1..)?),
-        None => (bytes, &b""[..]),
+    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (whole, rest) = bytes.split_at(digits);
+    let fraction = match rest {
+        [] => rest,
+        [b'.', fraction @ ..] => fraction,
+        _ => return None,
     };
     let value = i64::try_from(parse_u64(whole)?).ok()?;
     let ms = match whole.len() {

@@ -238,19 +238,6 @@ def test_not_enrolled_and_taken_ports_are_said_without_a_traceback(home: Home, m
     assert not any("Traceback" in done.stderr for done in (other, taken, busy))
 
 
-@pytest.fixture
-def service(member: Home) -> Iterator[Service]:
-    """In this process, not running: parts are asked one by one."""
-    with only_one(member.data):
-        made = Service(member.config)
-        yield made
-        for receiver in made._udp:
-            receiver._socket.close()
-        for listener in made._tcp:
-            listener._listener.close()
-            listener._selector.close()
-
-
 def bundle(service: Service, number: int) -> None:
     from cyberalarm.collector.receive.chunk import Chunk
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 from cyberalarm.central.events.arrow import table_of
 from cyberalarm.core.alarm import Alarm, AlarmKind
 from cyberalarm.core.outcome import Ledger, Outcome
-from cyberalarm.envelope import canonical, payload, receipts, releases, sealing
+from cyberalarm.envelope import canonical, payload, receipts, releases, revocations, sealing
 from cyberalarm.envelope.documents import Enrolment, Offer, Status
 from cyberalarm.envelope.keys import AnalysisKey, SigningKey, Suite
 from cyberalarm.envelope.receipts import Receipt
@@ -216,6 +216,7 @@ def documents_vector() -> dict[str, object]:
 
 PACK_TOML = b'name = "example-door"\nversion = 3\n# A pack in form only: a signature does not care what it means.\n'
 PURPOSE = b"CyberAlarm pack release v1\0"
+REVOKING = b"CyberAlarm release key revocation v1\0"
 
 
 def release_vector() -> dict[str, object]:
@@ -254,6 +255,15 @@ def release_vector() -> dict[str, object]:
         "manifest": json.loads(manifest),
         "packs": [pack.content.hex() for pack in packs],
         "refused": [{"what": what, "code": code, "release": raw.hex()} for what, raw, code in cases],
+        "revocation": revocations.revoke(by),
+        "revoking_nothing": [
+            "revoked:",
+            by.verify_key.to_text(),
+            revocations.revoke(by)[:-1],
+            # By another key, and by the key itself for another purpose.
+            "revoked:" + canonical.base64_text(by.public + other.sign(REVOKING + by.public)),
+            "revoked:" + canonical.base64_text(by.public + by.sign(PURPOSE + by.public)),
+        ],
     }
 
 

@@ -21,8 +21,9 @@ struct Gap {
     slot: Option<usize>,
     /// It ends with the mark that begins a quoted value.
     quoted: bool,
-    /// What followed it the last time.
+    /// What followed it the last time, and what the last time that it was something else: a product has lines of several kinds.
     next: usize,
+    other: usize,
 }
 
 /// What one kind of line has taught.
@@ -36,7 +37,7 @@ pub struct Habit {
 impl Default for Habit {
     fn default() -> Self {
         // The beginning follows nothing: its text is never found.
-        let beginning = Gap { text: 1, mask: 0, length: 0, slot: None, quoted: false, next: 0 };
+        let beginning = Gap { text: 1, mask: 0, length: 0, slot: None, quoted: false, next: 0, other: 0 };
         Self { gaps: vec![beginning], numbers: HashMap::new(), before: 0 }
     }
 }
@@ -50,11 +51,13 @@ impl Habit {
     /// that is expected.
     #[inline(always)]
     pub fn guess<'a>(&mut self, rest: &'a [u8]) -> Option<(Option<usize>, &'a [u8], bool)> {
-        let number = self.gaps.get(self.before)?.next;
-        let gap = self.gaps.get(number)?;
         let there = u128::from_le_bytes(*rest.first_chunk::<WIDTH>()?);
+        let before = self.gaps.get(self.before)?;
+        let mut number = before.next;
+        let mut gap = self.gaps.get(number)?;
         if there & gap.mask != gap.text {
-            return None;
+            number = before.other;
+            gap = self.gaps.get(number).filter(|gap| there & gap.mask == gap.text)?;
         }
         self.before = number;
         Some((gap.slot, rest.get(gap.length..)?, gap.quoted))
@@ -72,13 +75,14 @@ impl Habit {
             Some(&number) => number,
             None if self.gaps.len() < MOST_KEYS => {
                 let mask = u128::MAX >> ((WIDTH - gap.len()) * 8);
-                self.gaps.push(Gap { text, mask, length: gap.len(), slot, quoted, next: 0 });
+                self.gaps.push(Gap { text, mask, length: gap.len(), slot, quoted, next: 0, other: 0 });
                 self.numbers.insert(text, self.gaps.len() - 1);
                 self.gaps.len() - 1
             }
             None => return,
         };
         if let Some(before) = self.gaps.get_mut(self.before) {
+            before.other = before.next;
             before.next = number;
         }
         self.before = number;

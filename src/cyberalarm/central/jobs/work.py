@@ -83,7 +83,7 @@ def make_reports(store: EventStore, now: datetime) -> str:
             failed += 1
     if failed:
         raise JobFailedError(f"{failed} of {made + failed} reports could not be made.")
-    return f"{made} reports"
+    return "1 report" if made == 1 else f"{made} reports"
 
 
 def _scopes(members: list[Member]) -> list[Scope]:
