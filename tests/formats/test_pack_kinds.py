@@ -114,15 +114,50 @@ def test_a_lines_own_kind_stands_in_place_of_the_packs_and_its_others_come_first
     assert names == ["first", "shut", "anything else"]
 
 
+def test_a_kind_like_the_packs_says_only_what_is_otherwise() -> None:
+    like = """
+[[line]]
+name = "like"
+syntax = "kv"
+begins = ["flap state="]
+kinds = ["*"]
+names = { verdict = "state" }
+
+[[line.kind]]
+name = "shut"
+like = true
+require = ["dst_ip"]
+fields = { dst_ip = "to", action = { value = "detected" } }
+"""
+    kernel = loader.build((_pack(PLAIN, like),)).kernel
+
+    def told(line: bytes) -> dict[str, object]:
+        decoded: dict[str, object] = json.loads(kernel.decode(line, received_ms=NOON).jsonl(1))
+        return decoded
+
+    event = told(b"flap state=shut from=192.0.2.1 to=192.0.2.2 rule=7 why=late")["event"]
+    assert event == {
+        "sensor": "firewall",
+        "action": "detected",
+        "src_ip": "192.0.2.1",
+        "dst_ip": "192.0.2.2",
+        "signature": "7 late",
+    }
+    assert told(b"flap state=shut from=192.0.2.1 rule=7 why=late")["outcome"] == "malformed"
+    with pytest.raises(loader.PackError, match="has no kind 'shut'"):
+        _pack(PLAIN, like.replace('["*"]', '["anything else"]').replace('names = { verdict = "state" }', ""))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ('kinds = ["*"]', 'kinds = ["open"]', "line 'plain': the pack has no kind 'open'"),
+        ('kinds = ["*"]', 'kinds = ["open"]', "line 'plain': the pack, or this line's `kinds`, has no kind 'open'"),
         ('kinds = ["*"]', 'kinds = ["*"]\nnames = { verdikt = "x" }', "none of its shared kinds has a slot 'verdikt'"),
         ('kinds = ["*"]', "", "needs `kind`"),
         ('name = "anything else"', 'name = "shut"', "one name"),
         ('name = "anything else"', 'name = "anything else"\ncolumns = ["a"]', "belong to the syntax csv"),
         ('name = "anything else"', 'name = "anything else"\nunless = 1', "kind.1.unless"),
+        ('name = "anything else"', 'name = "anything else"\nlike = true', "`like` belongs to a line's own"),
     ],
 )
 def test_a_wrong_sharing_is_refused_and_says_where(old: str, new: str, says: str) -> None:

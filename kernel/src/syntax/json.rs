@@ -1,8 +1,8 @@
 //! JSON objects: only the paths that a pack asks for are kept, everything else is skipped while it is checked.
 //!
 //! A path is keys joined by dots; a number stands for a place in a list, `*` for any. A list of plain values is one text, joined by
-//! spaces. A key with dots of its own is found by the same path. The step `{}` reads a text as an object: what stands in it has slots
-//! of its own, so that it never takes the place of the line's own values. Such a text inside such a text is only a text.
+//! spaces. A key with dots of its own is found by the same path. The step `{}` reads a text as an object or a list: what stands in it has
+//! slots of its own, so that it never takes the place of the line's own values. Such a text inside such a text is only a text.
 //! Depth is bounded by `serde_json` (128 levels, and as many in a text).
 
 use super::{Slots, Split};
@@ -15,11 +15,11 @@ use std::fmt;
 pub struct Paths {
     slot: Option<usize>,
     children: HashMap<Box<str>, Paths>,
-    /// What is asked of a text that is an object.
+    /// What is asked of a text that is an object or a list.
     inside: Option<Box<Paths>>,
 }
 
-/// The step of a path from a text to the object that is written in it.
+/// The step of a path from a text to the object or list that is written in it.
 const INSIDE: &str = "{}";
 
 impl Paths {
@@ -92,11 +92,11 @@ impl Node<'_, '_, '_> {
         }
     }
 
-    /// A text, and what is asked of the object in it; of a broken one what stands before the break.
+    /// A text, and what is asked of the object or list in it; of a broken one what stands before the break.
     fn text(self, text: &str) {
         if let Some(paths) = &self.paths.inside {
             let text = text.trim_ascii();
-            if text.starts_with('{') {
+            if text.starts_with(['{', '[']) {
                 let mut parser = serde_json::Deserializer::from_slice(without_cut_number(text.as_bytes()));
                 let _ = Node { paths, slots: self.slots }.deserialize(&mut parser);
             }

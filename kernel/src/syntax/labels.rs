@@ -69,7 +69,8 @@ impl<'a> Gathered<'_, 'a> {
     /// Take notice of a pair, in the order of the line.
     #[inline(always)]
     pub fn pair(&mut self, key: &[u8], value: &'a [u8]) {
-        if !self.labels.wanted.is_empty() {
+        // Such keys end in a digit, or in `Label`.
+        if !self.labels.wanted.is_empty() && key.last().is_some_and(|last| last.is_ascii_digit() || *last == b'l') {
             self.custom(key, value);
         }
     }
@@ -82,8 +83,8 @@ impl<'a> Gathered<'_, 'a> {
         if known.is_none() {
             self.fields.push(Field { number, labelled: false, slot: None, value: None });
         }
-        let taken = |slot: Option<usize>| self.fields.iter().any(|field| field.slot == slot);
-        let slot = if is_label { self.labels.slot(value).filter(|slot| !taken(Some(*slot))) } else { None };
+        let taken = |slot: usize| self.fields.iter().any(|field| field.slot == Some(slot));
+        let slot = if is_label { self.labels.slot(value).filter(|slot| !taken(*slot)) } else { None };
         let Some(field) = self.fields.get_mut(at) else { return };
         if !is_label {
             field.value = field.value.or(Some(value));

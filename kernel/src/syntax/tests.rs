@@ -254,9 +254,9 @@ fn every_syntax_is_total_on_every_cut_of_every_byte() {
     let bodies: [&[u8]; 7] = [
         br#"a=1 b="x\"y" c"#,
         br#"a,"b""c",d"#,
-        br#"{"a":{"b":[1,"\u0041",{}]}}"#,
-        br"CEF:0|v\||p|1|1|n|1|a=b\=c d=e",
-        b"LEEF:2.0|v|p|1|1|x09|a=b\tc=d",
+        br#"{"a":{"b":[1,"\u0041",{}]},"c":"{\"d\":[1]}"}"#,
+        br"CEF:0|v\||p|1|1|n|1|a=b\=c cs1=e cs1Label=d",
+        b"LEEF:2.0|v|p|1|1|x09|a=b\tcs1=e\tcs1Label=d",
         br#"<a b="c"><b Name="x">y&amp;<![CDATA[z]]></b></a>"#,
         br#"x "y\" z" [20/Nov] q"#,
     ];
@@ -264,11 +264,11 @@ fn every_syntax_is_total_on_every_cut_of_every_byte() {
     let syntaxes = [
         kv(&["a"]),
         csv(3),
-        json(&["a.b"]),
-        cef(&["a"]),
+        json(&["a.b", "c.{}.d"]),
+        cef(&["a", "label.d"]),
         found,
-        leef(&["a"]),
-        xml(&["a.b[x]", "a@b"]),
+        leef(&["a", "label.d"]),
+        xml(&["a.b[x]", "a@b", "a.b.0"]),
         web_log(4),
         spaced(b' ', b'=', &["a"]),
     ];

@@ -97,6 +97,7 @@ class Kind(_Strict):
     name: Text
     noise: bool = False
     again: bool = False
+    like: bool = False
     sensor: Sensor | None = None
     when: Conditions | list[Conditions] = {}
     columns: list[Text] = []
@@ -107,6 +108,11 @@ class Kind(_Strict):
         """The names of all slots that it asks for."""
         conditions = self.when if isinstance(self.when, list) else [self.when]
         return {slot for table in conditions for slot in table}.union(*map(_slots_of, self.fields.values()))
+
+    def over(self, shared: Kind) -> Kind:
+        """The shared kind with what this one says otherwise."""
+        said = {key: getattr(self, key) for key in self.model_fields_set - {"like", "fields"}}
+        return shared.model_copy(update={**said, "fields": {**shared.fields, **self.fields}})
 
     def renamed(self, names: dict[str, str]) -> Kind:
         """The same kind over slots of other names."""
@@ -180,14 +186,17 @@ class Line(_Strict):
             for name in ([one] if one != OTHERS else [other for other in shared if other not in self.kinds])
         ]
         own = {kind.name: kind for kind in self.kind if kind.name in listed}
-        if missing := [name for name in listed if name not in own and name not in shared]:
-            raise ValueError(f"line {self.name!r}: the pack has no kind {missing[0]!r}")
-        taken = {name: shared[name] for name in listed if name not in own}
+        wanted = {name for name in listed if name not in own} | {kind.name for kind in self.kind if kind.like}
+        if missing := sorted(wanted - set(shared)) or sorted(wanted - set(listed)):
+            raise ValueError(f"line {self.name!r}: the pack, or this line's `kinds`, has no kind {missing[0]!r}")
+        taken = {name: shared[name] for name in wanted}
         slots = {OTHERS}.union(*(kind.slots() for kind in taken.values()))
         if unknown := sorted(set(self.names) - slots):
             raise ValueError(f"line {self.name!r}: none of its shared kinds has a slot {unknown[0]!r}")
+        taken = {name: kind.renamed(self.names) for name, kind in taken.items()}
+        own = {name: kind.over(taken[name]) if kind.like else kind for name, kind in own.items()}
         kinds = [kind for kind in self.kind if kind.name not in own]
-        kinds += [own.get(name) or taken[name].renamed(self.names) for name in listed]
+        kinds += [own.get(name) or taken[name] for name in listed]
         if self.syntax != "csv" and any(kind.columns for kind in kinds):
             raise ValueError(f"line {self.name!r}: `columns` belong to the syntax csv")
         return self.model_copy(update={"kind": kinds, "kinds": listed})
@@ -225,6 +234,8 @@ class Pack(_Strict):
         shared = {kind.name: kind for kind in self.kind}
         if len(shared) < len(self.kind):
             raise ValueError("two of the pack's own kinds have one name")
+        if any(kind.like for kind in self.kind):
+            raise ValueError("`like` belongs to a line's own kinds")
         # The model is frozen for everybody else.
         object.__setattr__(self, "line", [line.with_kinds(shared) for line in self.line])
         return self

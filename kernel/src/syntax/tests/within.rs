@@ -56,16 +56,18 @@ fn a_label_in_two_ways_of_writing_is_refused() {
 }
 
 #[test]
-fn a_text_is_read_as_an_object_where_a_path_asks_for_it() {
+fn a_text_is_read_as_an_object_or_a_list_where_a_path_asks_for_it() {
     let syntax = json(&["message.{}.src.ip", "message", "n.*.{}.x", "src.ip"]);
     let body = br#"{"message":" {\"src\":{\"ip\":\"192.0.2.1\"}}\n","n":["{\"x\":1}","{\"x\":2}"],"src":{"ip":"192.0.2.7"}}"#;
     let (found, slots) = split(&syntax, 4, body);
     assert!(found == Split::Whole);
     let wanted = ["192.0.2.1", " {\"src\":{\"ip\":\"192.0.2.1\"}}\n", "1", "192.0.2.7"];
     assert_eq!(texts(&slots), some(&wanted));
+    let list = br#"{"entities":"[{\"type\":\"host\"},{\"ip\":\"192.0.2.1\"}]"}"#;
+    assert_eq!(texts(&split(&json(&["entities.{}.*.ip", "entities.{}.0.type"]), 2, list).1), some(&["192.0.2.1", "host"]));
     // What is no object, or an object already, has nothing inside.
     for body in
-        [r#"{"message":"[1]"}"#, r#"{"message":"x {\"src\":{\"ip\":1}}"}"#, r#"{"message":{"src":{"ip":1}}}"#, r#"{"message":7}"#]
+        [r#"{"message":"1"}"#, r#"{"message":"x {\"src\":{\"ip\":1}}"}"#, r#"{"message":{"src":{"ip":1}}}"#, r#"{"message":7}"#]
     {
         assert_eq!(texts(&split(&json(&["message.{}.src.ip"]), 1, body.as_bytes()).1), [None], "{body}");
     }
