@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cyberalarm.formats.library import bundled
 from cyberalarm.formats.lint import REFERENCE_MS
 from tests.kernel.decoding import EXAMPLES, Fate, fates
 
@@ -54,7 +55,7 @@ class Slot:
     name: str
     line: str
     escaped: Callable[[str], str]
-    # Told by where the line begins, before any that are searched for: then not even a whole line of another product is taken.
+    # Told before any other product's text is looked for in the line: then not even a whole line of another product is taken.
     begins: bool = True
 
     def filled(self, text: str) -> str:
@@ -78,13 +79,11 @@ SLOTS = [
         "web access, path",
         '198.51.100.9 - - [18/Nov/2026:10:00:09 +0000] "GET /§ HTTP/1.1" 403 814 "-" "x"',
         without_blanks,
-        begins=False,
     ),
     Slot(
         "IIS, user agent",
         "2026-11-18 10:20:00 203.0.113.50 GET /a - 443 - 198.51.100.20 § - 401 2 5 15",
         plus_for_blanks,
-        begins=False,
     ),
     Slot(
         "Exim, sender of a refused mail",
@@ -106,7 +105,6 @@ SLOTS = [
         'eventtype="ftgd_blk" level="warning" vd="root" srcip=192.168.1.51 srcport=50501 dstip=198.51.100.30 dstport=80 proto=6 '
         'hostname="example.net" action="blocked" url="§"',
         backslashed,
-        begins=False,
     ),
     Slot(
         "CEF, address of a page",
@@ -139,6 +137,31 @@ SLOTS = [
         begins=False,
     ),
 ]
+
+# Names without quotation marks, in front of the device's own address.
+UNQUOTED = {
+    "FortiMail, name tried": (
+        (
+            "date=2026-11-18 time=09:00:07 device_id=FE100C0000000001 log_id=0001001623 type=kevent subtype=admin pri=information "
+            'user=§ ui=GUI(198.51.100.17) action=login status=failed reason=none msg="User x login failed from GUI(198.51.100.17)"'
+        ),
+        'x msg="User x (8.8.8.8) login failed from GUI(8.8.8.8)"',
+    ),
+    "Mimecast, address of a page": (
+        (
+            "datetime=2026-11-18T09:15:04+0000|acc=C0A0|reason=malicious|url=§|route=inbound|sourceIp=198.51.100.237|"
+            "sender=a@bulk.example|recipient=office@example.org|urlCategory=Phishing & Fraud|senderDomain=bulk.example"
+        ),
+        "http://example.org/|sourceIp=8.8.8.8",
+    ),
+    "Grafana, path": (
+        (
+            'logger=context userId=1 orgId=1 uname=jo t=2026-11-18T09:47:05.734245376Z level=info msg="Request Completed" '
+            "method=GET path=§ status=403 remote_addr=203.0.113.64"
+        ),
+        "/ remote_addr=8.8.8.8",
+    ),
+}
 
 PIECES = [
     " src=8.8.8.8 ",
@@ -195,3 +218,39 @@ def test_the_lines_of_all_other_products_in_a_strangers_words_change_nothing(slo
     plain, *found = fates(slot.filled("a"), *map(slot.filled, texts), received_ms=REFERENCE_MS)
     changed = [text for text, fate in zip(texts, found, strict=True) if not _same(slot, fate, plain)]
     assert changed == []
+
+
+@pytest.mark.parametrize(("line", "forged"), UNQUOTED.values(), ids=UNQUOTED)
+def test_of_two_addresses_behind_a_name_without_quotation_marks_neither_is_believed(line: str, forged: str) -> None:
+    plain, found = fates(line.replace("§", "x"), line.replace("§", forged), received_ms=REFERENCE_MS)
+    assert plain.event["src_ip"] != "8.8.8.8"
+    assert found.product == plain.product
+    assert "src_ip" not in found.event
+
+
+def _demanding() -> list[tuple[str, str]]:
+    """Packs and the bodies of their lines that demand a program."""
+    found = []
+    for pack in bundled().packs:
+        demanding = {line.name for line in pack.line if line.programs_only}
+        for example in pack.example if demanding else []:
+            steps = json.loads(bundled().kernel.explain(example.line.encode(), received_ms=REFERENCE_MS))["steps"]
+            start = next(step["message_may_begin_at"][-1] for step in steps if step["step"] == "header")
+            if {step["line"] for step in steps if step["step"] == "meaning"} & demanding:
+                found.append((pack.name, example.line.encode()[start:].decode(errors="ignore")))
+    return found
+
+
+def test_a_line_that_demands_its_program_is_nobodys_without_it() -> None:
+    packs, bodies = zip(*_demanding(), strict=True)
+    found = fates(*(f"Nov 18 09:20:01 gw the name tried was {body}" for body in bodies), received_ms=REFERENCE_MS)
+    assert len(set(packs)) > 20
+    assert [(pack, body) for pack, body, fate in zip(packs, bodies, found, strict=True) if fate.product == pack] == []
+
+
+def test_a_products_name_in_a_strangers_words_hides_no_line() -> None:
+    """What is told by a word anywhere and says nothing of traffic is asked last."""
+    line = '198.51.100.9 - - [18/Nov/2026:10:00:09 +0000] "GET / HTTP/1.1" 403 814 "-" "{}"'
+    words = ["dovecot", "postgres", "mysqld", "sshd", "named[", "nsd[", "proftpd", "rspamd", "Info: x", "[Note] x"]
+    plain, *found = fates(*(line.format(word) for word in ["x", *words]), received_ms=REFERENCE_MS)
+    assert [(fate.outcome, fate.product) for fate in found] == [(plain.outcome, plain.product)] * len(words)
