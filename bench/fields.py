@@ -73,7 +73,8 @@ def texts(line: bytes) -> Texts:
 
 
 def _fortigate(line: bytes) -> Texts:
-    pairs = dict(PAIR.findall(line))
+    # The first of each name: behind an escaped quotation mark, a stranger's text may look like another pair.
+    pairs = dict(reversed(PAIR.findall(line)))
     if pairs.get(b"type") == b'"event"':
         return NOTHING
     time = b" ".join((pairs.get(b"date", b""), pairs.get(b"time", b""), pairs.get(b"tz", b"").strip(b'"')))

@@ -55,9 +55,13 @@ def found(program: str) -> str | None:
 
 
 def version_of(program: str, option: str, word: int) -> str:
-    """A word of what the program says first about itself."""
-    said = subprocess.run([program, option], capture_output=True, text=True, check=False, timeout=PATIENCE).stdout
-    words = said.split()
+    """A word of what the program says first about itself. Raises PeerFailed with its words when it does not run."""
+    done = subprocess.run([program, option], capture_output=True, text=True, check=False, timeout=PATIENCE)
+    if done.returncode:
+        raise PeerFailed(
+            f"{program} {option} ended with {done.returncode}: {(done.stderr or done.stdout).strip()[:300]}"
+        )
+    words = done.stdout.split()
     return words[word].strip("(),") if len(words) > word else "?"
 
 

@@ -35,6 +35,20 @@ const FIELDS: &str = r#"[
   {"target": "file_sha256", "from": [["g"]]}, {"target": "sender_domain", "from": [["g"]]}, {"target": "bytes_in", "from": [["p"]]}
 ]"#;
 
+/// What only some syntaxes have: a label's value, an object in a text, an element by its number.
+fn reached(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Json => {
+            r#"{"target": "threat", "from": [["m.{}.s"], ["m.*.{}.s"]]}, {"target": "dst_port", "from": [["m.{}.p"]]}, "#
+        }
+        Shape::Xml => r#"{"target": "threat", "from": [["e.D.1"]]}, {"target": "dst_port", "from": [["e.D.0"]]}, "#,
+        Shape::Cef | Shape::Leef => {
+            r#"{"target": "threat", "from": [["label.Threat Name"]]}, {"target": "dst_port", "from": [["label.n"]]}, "#
+        }
+        _ => "",
+    }
+}
+
 fn line(shape: Shape) -> (&'static str, &'static str) {
     match shape {
         Shape::Kv => ("kv", r#""contains": [["="]], "kv": {"pair": " ", "equals": "=", "quote": "\"", "escape": "\\"}"#),
@@ -68,8 +82,9 @@ fn library(shape: Shape) -> &'static Arc<Library> {
     LIBRARIES[shape as usize].get_or_init(|| {
         let (syntax, options) = line(shape);
         let when = r#"[{"slot": "a", "test": "not", "values": ["x"]}, {"slot": "p", "test": "below", "values": ["99"]}]"#;
+        let fields = FIELDS.replacen('[', &format!("[{}", reached(shape)), 1);
         let kinds = format!(
-            r#"[{{"name": "picky", "when": {when}, "require": ["src_ip"], "fields": {FIELDS}}}, {{"name": "any", "fields": {FIELDS}}}]"#
+            r#"[{{"name": "picky", "when": {when}, "require": ["src_ip"], "fields": {fields}}}, {{"name": "any", "fields": {fields}}}]"#
         );
         let line = format!(r#"{{"name": "l", "syntax": "{syntax}", {options}, "kinds": {kinds}}}"#);
         let text = format!(r#"{{"schema": {SCHEMA}, "packs": [{{"name": "p", "sensor": "ids", "lines": [{line}]}}]}}"#);

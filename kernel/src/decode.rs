@@ -8,6 +8,7 @@ use crate::event::Row;
 use crate::header;
 use crate::network;
 use crate::pack::{Library, Line, Meaning};
+use crate::repeated;
 use crate::syntax::{Slots, Split};
 use crate::time::Context;
 use crate::value::NO_ADDRESS;
@@ -131,7 +132,15 @@ impl<'l> Decoder<'l> {
             batch.products.push(NO_PRODUCT);
             return Outcome::Malformed;
         }
-        let header = header::parse(text, &self.context);
+        let mut header = header::parse(text, &self.context);
+        let text = match repeated::unwrap(text, &mut header) {
+            Some(within) => {
+                // The bracket is closed: nothing of the last word is missing.
+                slots.of_line(within, true);
+                within
+            }
+            None => text,
+        };
         observer.header(&header);
         let library = self.library;
         let mut candidates = std::mem::take(&mut self.candidates);
@@ -163,7 +172,8 @@ impl<'l> Decoder<'l> {
     /// All packs that would take a line if they were asked, in the order in which they are; for checking packs against each other.
     pub fn claims(&mut self, text: &[u8]) -> Vec<usize> {
         let (text, _) = strip_padding(text);
-        let header = header::parse(text, &self.context);
+        let mut header = header::parse(text, &self.context);
+        let text = repeated::unwrap(text, &mut header).unwrap_or(text);
         let library = self.library;
         let mut packs = Vec::new();
         let mut batch = self.decode(b"");

@@ -86,11 +86,35 @@ impl<'a> Parser<'a> {
         if had_host {
             self.sequence_number();
         }
+        self.time_in_brackets(context);
         let had_program = self.program();
         if had_program || !had_time {
             self.ciscos_own_time(context);
         }
         (had_time && had_host && !had_program) && matches!(self.rest().first(), Some(b'<' | b'0'..=b'9' | b'A'..=b'Z'))
+    }
+
+    /// `(2026-11-18T09:15:00) program: ` and `NAME (2026-11-18T09:15:00) program: `: WatchGuard's own name and time, which is UTC.
+    fn time_in_brackets(&mut self, context: &Context) {
+        let rest = self.rest();
+        let near = rest.get(..rest.len().min(LONGEST_PROGRAM)).unwrap_or_default();
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        let Some(open) = memchr2(b'(', b'=', near).filter(|&open| near.get(open) == Some(&b'(')) else {
+            return;
+        };
+        let name = near.get(..open).unwrap_or_default();
+        if !(name.is_empty() || name.strip_suffix(b" ").is_some_and(|name| !name.is_empty() && name.iter().all(plain))) {
+            return;
+        }
+        let inside = rest.get(open + 1..).unwrap_or_default();
+        let Some(found) = time::scan(inside, &Context { offset: 0, ..*context }) else {
+            return;
+        };
+        if inside.get(found.used..).is_some_and(|after| after.starts_with(b") ")) {
+            self.header.time = found.time;
+            self.at += open + 1 + found.used + 2;
+            self.mark();
+        }
     }
 
     /// `host: Nov 18 09:15:00.123: %…` behind a relay's header, and `host : %…` without any time. The device's own time counts.

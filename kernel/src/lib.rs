@@ -13,6 +13,7 @@ mod network;
 mod pack;
 mod python;
 mod recognise;
+mod repeated;
 mod sieve;
 mod spec;
 mod summary;

@@ -4,7 +4,7 @@ use crate::event::{Row, Schema, Target};
 use crate::mapping::{Assign, Condition, Impossible};
 use crate::recognise::{Recogniser, Wanted};
 use crate::spec;
-use crate::syntax::{MOST_SLOTS, Slots, Syntax, cef, csv, json, kv, leef, template, xml};
+use crate::syntax::{Keys, LABEL_PREFIX, Labels, MOST_SLOTS, Slots, Syntax, cef, csv, json, kv, leef, template, xml};
 use crate::time::Context;
 use hashbrown::HashMap;
 use std::sync::OnceLock;
@@ -243,17 +243,19 @@ fn compile_syntax(
         "json" => {
             let mut paths = json::Paths::default();
             for (name, &slot) in plain() {
-                paths.add(name, slot);
+                paths.add(name, slot)?;
             }
             Ok(Syntax::Json(paths))
         }
         "cef" => {
             let header = cef::HEADER_FIELDS.map(|name| names.numbers.get(name).copied());
-            Ok(Syntax::Cef(cef::Cef { header, keys: keys() }))
+            let (keys, labels) = keys_and_labels(names)?;
+            Ok(Syntax::Cef(cef::Cef { header, keys, labels }))
         }
         "leef" => {
             let header = leef::HEADER_FIELDS.map(|name| names.numbers.get(name).copied());
-            Ok(Syntax::Leef(leef::Leef { header, keys: keys() }))
+            let (keys, labels) = keys_and_labels(names)?;
+            Ok(Syntax::Leef(leef::Leef { header, keys, labels }))
         }
         "xml" => {
             let mut elements = xml::Elements::default();
@@ -266,6 +268,19 @@ fn compile_syntax(
         "template" => Ok(Syntax::Template(templates)),
         other => Err(format!("there is no syntax {other:?}")),
     }
+}
+
+/// Of CEF and LEEF: the keys that are asked for as they are, and the custom fields that are asked for by what they are called.
+fn keys_and_labels(names: &Names) -> Result<(Keys, Labels), String> {
+    let mut labels = Labels::default();
+    let mut keys = Vec::new();
+    for (slot, name) in names.list.iter().enumerate().filter(|(_, name)| !is_pseudo(name)) {
+        match name.strip_prefix(LABEL_PREFIX) {
+            Some(label) => labels.add(label, slot)?,
+            None => keys.push((name.as_bytes(), slot)),
+        }
+    }
+    Ok((keys.into_iter().collect(), labels))
 }
 
 /// What a line of a known kind turned out to be.

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cyberalarm.cli.app import NOUNS, app, main
+from cyberalarm.cli.app import main
+from cyberalarm.cli.nouns import NOUNS, app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

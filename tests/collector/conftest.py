@@ -9,11 +9,13 @@ import pytest
 
 from cyberalarm.collector.enrol import enrol
 from tests.collector.fake_centre import FakeCentre
-from tests.collector.members import Home
+from tests.collector.members import Home, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from cyberalarm.collector.service import Service
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +42,13 @@ def member(home: Home, centre: FakeCentre) -> Home:
     """An enrolled collector."""
     enrol(home.config, centre.token().to_text())
     return home
+
+
+@pytest.fixture
+def service(member: Home) -> Iterator[Service]:
+    """Of an enrolled collector, not running."""
+    with opened(member.config) as made:
+        yield made
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import parse_qsl, urlsplit
 
 import pyarrow as pa
 
@@ -22,7 +23,7 @@ from cyberalarm.envelope.documents import Enrolment, Offer, Status
 from cyberalarm.envelope.errors import EnvelopeRefused, RequestRefused
 from cyberalarm.envelope.keys import AnalysisKey, SigningKey, VerifyKey
 from cyberalarm.envelope.receipts import Receipt
-from cyberalarm.envelope.requests import EnrolmentRequest, SignedRequest
+from cyberalarm.envelope.requests import EnrolmentRequest, InUse, SignedRequest
 from cyberalarm.envelope.tokens import RegistrationToken
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Taken:
     ledgers: dict[str, Ledger]
     events: pa.Table
     alarms: tuple[Alarm, ...] | None = None
+    release: int | None = None
 
 
 class FakeCentre:
@@ -85,6 +87,7 @@ class FakeCentre:
         self.minimum_version = "0.1.0"
         self.bundle_form = 2
         self.asked_status = 0
+        self.in_use: InUse | None = None  # as was said with the newest question
         self.release_keys: tuple[VerifyKey, ...] = ()
         self.release: tuple[int, bytes] | None = None  # number and file, as the status offers them
         self.served: bytes | None = None  # what is given out in its place
@@ -176,7 +179,7 @@ class FakeCentre:
             raise Refusal(422, "header-mismatch")
         if events.num_rows > 200_000:
             raise Refusal(422, "events-too-many")
-        self.taken.append(Taken(header.sequence, digest, header.key, ledgers, events, inside.alarms))
+        self.taken.append(Taken(header.sequence, digest, header.key, ledgers, events, inside.alarms, inside.release))
         self.sequence, self.head = header.sequence, digest
         receipt = Receipt(digest, header.collector, header.sequence, events.num_rows, self.now())
         self.receipts[digest] = receipts.issue(receipt, self.receipt_key)
@@ -194,6 +197,7 @@ class FakeCentre:
     def status(self, request: SignedRequest, path: str) -> bytes:
         self.asked_status += 1
         request.verify(VerifyKey(self.collectors[request.collector]), "GET", path, b"", self.now())
+        self.in_use = InUse.from_query(dict(parse_qsl(urlsplit(path).query)))
         keys = tuple(key.public for key in self.analysis)
         status = Status(
             request.collector,

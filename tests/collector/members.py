@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import socket
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cyberalarm.collector.config import CollectorConfig, load
+from cyberalarm.collector.files import only_one
+from cyberalarm.collector.service import Service
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -44,6 +48,21 @@ class Home:
     @property
     def data(self) -> Path:
         return self.config.data
+
+
+@contextmanager
+def opened(config: CollectorConfig) -> Iterator[Service]:
+    """A collector in this process that does not run: its parts are asked one by one."""
+    with only_one(config.data):
+        made = Service(config)
+        try:
+            yield made
+        finally:
+            for receiver in made._udp:
+                receiver._socket.close()
+            for listener in made._tcp:
+                listener._listener.close()
+                listener._selector.close()
 
 
 def blocked(number: int, source: str = "") -> bytes:

@@ -7,43 +7,18 @@ from typing import TYPE_CHECKING
 from cyberalarm import __version__
 from cyberalarm.envelope import releases
 from cyberalarm.envelope.releases import PackFile, Release
+from tests.formats.made_up import DOOR
 
 if TYPE_CHECKING:
     from cyberalarm.envelope.keys import SigningKey
 
 NAME = "example-turnstile"
-PACK = """
-name = "example-turnstile"
-vendor = "Example"
-product = "Turnstile"
-version = 1
-sensor = "firewall"
-summary = "A made-up turnstile."
-transports = ["udp"]
-setup = "Nothing to set up."
-
-[maps.action]
-shut = "blocked"
-open = "allowed"
-
-[[line]]
-name = "turn"
-syntax = "template"
-begins = ["turnstile9 "]
-templates = ["turnstile9 {verdict:word} from {src:ip}[ to {dst:ip}]"]
-
-[[line.kind]]
-name = "any"
-[line.kind.fields]
-action = { from = "verdict", map = "action", default = "unknown" }
-src_ip = "src"
-dst_ip = "dst"
-
-[[example]]
-line = '''<134>Nov 18 09:00:00 house turnstile9 shut from 192.0.2.1'''
-outcome = "kept"
-event = { time = "2026-11-18T09:00:00.000Z", sensor = "firewall", action = "blocked", src_ip = "192.0.2.1" }
-"""
+PACK = (
+    DOOR.replace("example-door", NAME)
+    .replace("Door", "Turnstile")
+    .replace('"door"', '"turn"')
+    .replace("door ", "turnstile9 ")
+)
 # Right in form, but its example says something else than what comes of it.
 FAULTY = PACK.replace('action = "blocked"', 'action = "allowed"')
 

@@ -136,6 +136,21 @@ def test_a_device(member: Home, note: state.DeviceNote, verdict: Verdict, words:
         says(found(member)["Device d-one"], verdict, words)
 
 
+def test_what_the_other_side_says_does_not_steer_the_terminal(member: Home) -> None:
+    trouble = "The centre refuses a bundle: \x1b[2J\x9b31mall is well."
+    with only_one(member.data):
+        now = time.time()
+        noted(
+            member,
+            shipping=state.ShippingNote(
+                sent=0, rows=0, last_receipt=0, trouble_code="odd", trouble=trouble, trouble_since=now
+            ),
+        )
+        told = cyberalarm("collector", "doctor", "--config", str(member.path))
+    assert "The centre refuses a bundle: \N{REPLACEMENT CHARACTER}[2J" in told.stdout
+    assert not {"\x1b", "\x9b"} & set(told.stdout)
+
+
 def test_bundles_that_wait(member: Home) -> None:
     with only_one(member.data):
         noted(member, spool={"waiting": 4, "bytes": 100, "limit": 1000})

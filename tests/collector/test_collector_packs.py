@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
+from cyberalarm import __version__
 from cyberalarm.collector import identity as identities
 from cyberalarm.collector import service as services
 from cyberalarm.collector import state as notes
@@ -23,9 +24,10 @@ from cyberalarm.envelope import payload, releases, sealing
 from cyberalarm.envelope.documents import Offer
 from cyberalarm.envelope.keys import SigningKey
 from cyberalarm.envelope.releases import PackFile, Release
+from cyberalarm.envelope.requests import InUse
 from cyberalarm.formats import delivery
 from cyberalarm.formats.loader import build
-from tests.collector.members import STRANGE, Home, blocked
+from tests.collector.members import STRANGE, Home, blocked, opened
 from tests.collector.pack_releases import FAULTY, NAME, PACK, release, turnstile
 from tests.collector.processes import wait_for
 from tests.collector.test_collector_doctor import noted
@@ -157,6 +159,7 @@ def test_a_running_collector_takes_packs_up_and_refuses_bad_ones(home: Home, cen
         faulty = release(KEY, 1, FAULTY)
         centre.release = (1, faulty)
         wait_for("a refusal", lambda: note_of(home).refused_code == "release-lint")
+        wait_for("the centre to hear of it", lambda: centre.in_use == InUse(__version__, 0, "release-lint"))
         centre.release, centre.served = (2, release(KEY, 2)), release(KEY, 2)[:-1]
         wait_for("a refusal", lambda: note_of(home).refused_code == "release-other")
         asked, fetched = centre.asked_status, centre.fetched
@@ -173,11 +176,16 @@ def test_a_running_collector_takes_packs_up_and_refuses_bad_ones(home: Home, cen
         assert centre.total().outcomes[Outcome.KEPT] == sent + 40
         assert centre.total().outcomes[Outcome.UNRECOGNISED] == 10
         assert note_of(home).refused_code == ""
+        wait_for("the centre to hear of it", lambda: centre.in_use == InUse(__version__, 3))
         centre.release = None
         wait_for("the program's own packs, with no line coming", lambda: note_of(home).release == 0)
         centre.release = (3, release(KEY, 3))
         wait_for("the release again", lambda: note_of(home).release == 3)
         assert {row["product"] for row in centre.events()} == {"linux-netfilter", NAME}
+        for one in centre.taken:
+            delivered_rows = [row for row in one.events.to_pylist() if row["product"] == NAME]
+            assert not delivered_rows or one.release == 3, "each bundle says by which packs it was read"
+        assert {one.release for one in centre.taken} >= {0, 3}
     finally:
         stop.set()
         work.join(60)
@@ -194,7 +202,6 @@ def _others_use_them_too(home: Home, centre: FakeCentre) -> None:
 
 
 def test_a_long_release_arrives_whole_and_no_more_than_was_announced(member: Home, centre: FakeCentre) -> None:
-    from cyberalarm.collector.files import only_one
 
     # What does not compress makes a release of some 8 MiB, far beyond the API's other answers.
     long = (PackFile(f"p{n}", 1, random.Random(n).randbytes(1024 * 1024)) for n in range(8))
@@ -202,18 +209,10 @@ def test_a_long_release_arrives_whole_and_no_more_than_was_announced(member: Hom
     assert len(raw) > 8_000_000
     centre.release = (1, raw)
     offer = Offer(1, releases.digest(raw), len(raw))
-    with only_one(member.data):
-        service = services.Service(member.config)
-        try:
-            assert service._fetch(offer) == raw
-            centre.served = raw * 2
-            assert len(service._fetch(offer)) == len(raw) + 1
-        finally:
-            for receiver in service._udp:
-                receiver._socket.close()
-            for listener in service._tcp:
-                listener._listener.close()
-                listener._selector.close()
+    with opened(member.config) as service:
+        assert service._fetch(offer) == raw
+        centre.served = raw * 2
+        assert len(service._fetch(offer)) == len(raw) + 1
 
 
 def test_enrolling_under_another_authority_begins_anew(home: Home, centre: FakeCentre) -> None:

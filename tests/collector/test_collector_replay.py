@@ -71,6 +71,19 @@ def test_a_damaged_archive_is_said(member: Home, centre: FakeCentre, tmp_path: P
         replay(member.config, [path], on_progress=lambda _: None)
 
 
+def test_what_was_read_before_a_damaged_file_is_sent_and_said(
+    member: Home, centre: FakeCentre, old: Path, tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut.gz"
+    cut.write_bytes(gzip.compress(b"".join(blocked(n) + b"\n" for n in range(50_000)))[:-9])
+    with pytest.raises(ConfigurationError, match=r"cut\.gz: cannot be read") as said:
+        replay(member.config, [old, cut, old], on_progress=lambda _: None)
+    taken = centre.total().received
+    assert taken > 328, "of the damaged file as well"
+    assert f"{taken:,} lines were taken in until then" in said.value.next_step
+    assert replay(member.config, [], on_progress=lambda _: None).bundles == 0
+
+
 def test_a_centre_that_refuses_leaves_everything_in_the_spool(member: Home, centre: FakeCentre, old: Path) -> None:
     centre.answers += [problem(403, "collector-stopped")] * 50
     done = cyberalarm("collector", "replay", str(old), "--config", str(member.path))

@@ -14,11 +14,12 @@ import pytest
 
 from cyberalarm.collector import identity as identities
 from cyberalarm.collector import service as services
+from cyberalarm.collector import state as notes
 from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.errors import CentreRefusedError, PartFailedError
 from cyberalarm.collector.files import only_one
 from cyberalarm.collector.replay import replay
-from cyberalarm.collector.service import Service, read_state
+from cyberalarm.collector.service import Service
 from cyberalarm.core.outcome import Ledger, Outcome
 from cyberalarm.envelope.keys import AnalysisKey
 from tests.collector.fake_centre import problem
@@ -73,27 +74,25 @@ def test_lines_in_bundles_out(member: Home, centre: FakeCentre, tmp_path: Path) 
             device.sendall(b"".join(let_in(n) + b"\n" for n in range(100)) + STRANGE + b"\n")
             wait_for("everything at the centre", lambda: centre.lines == 301)
         wait_for("a note of it", lambda: _noted(member, "sent") == len(centre.taken))
-        state = read_state(member.data)
+        state = notes.read(member.data)
     assert centre.total().outcomes[Outcome.KEPT] == 200
     assert centre.total().outcomes[Outcome.ROUTINE] == 100
     assert centre.total().outcomes[Outcome.UNRECOGNISED] == 1
     assert state is not None
     names = DeviceNames(member.data)
-    devices = state["devices"]
-    assert isinstance(devices, dict)
+    devices = state.devices
     assert set(devices) == {names.name("127.0.0.2"), names.name("127.0.0.3")} == set(received_by_device(centre))
-    assert {d["source"] for d in devices.values()} == {"127.0.0.2", "127.0.0.3"}
-    assert all(Ledger.from_json(d["ledger"]).balanced for d in devices.values())
-    assert state["listening"] == {"udp": [f"127.0.0.1:{member.udp}"], "tcp": [f"127.0.0.1:{member.tcp}"]}
+    assert {d.source for d in devices.values()} == {"127.0.0.2", "127.0.0.3"}
+    assert all(Ledger.from_json(d.ledger).balanced for d in devices.values())
+    assert state.listening.udp == [f"127.0.0.1:{member.udp}"]
+    assert state.listening.tcp == [f"127.0.0.1:{member.tcp}"]
     assert (member.data / "state.json").stat().st_mode & 0o077 == 0
     assert {row["device"] for row in centre.events()} == {names.name("127.0.0.2")}
 
 
 def _noted(home: Home, key: str) -> object:
-    state = read_state(home.data) or {}
-    shipping = state.get("shipping", {})
-    assert isinstance(shipping, dict)
-    return shipping.get(key)
+    note = notes.read(home.data)
+    return getattr(note.shipping, key) if note else None
 
 
 def test_terminated_right_after_the_last_line(member: Home, centre: FakeCentre, tmp_path: Path) -> None:
@@ -238,19 +237,6 @@ def test_not_enrolled_and_taken_ports_are_said_without_a_traceback(home: Home, m
     assert not any("Traceback" in done.stderr for done in (other, taken, busy))
 
 
-@pytest.fixture
-def service(member: Home) -> Iterator[Service]:
-    """In this process, not running: parts are asked one by one."""
-    with only_one(member.data):
-        made = Service(member.config)
-        yield made
-        for receiver in made._udp:
-            receiver._socket.close()
-        for listener in made._tcp:
-            listener._listener.close()
-            listener._selector.close()
-
-
 def bundle(service: Service, number: int) -> None:
     from cyberalarm.collector.receive.chunk import Chunk
 
@@ -278,11 +264,11 @@ def test_a_status_that_is_not_ours_changes_nothing(
     from cyberalarm.envelope.keys import SigningKey
 
     forged = Status("c-test", "1", (), "9.0.0", True, 1, 1, "0" * 64, (AnalysisKey.generate().public,))
-    monkeypatch.setattr(service._centre, "status", lambda _: forged.sign(SigningKey.generate()))
+    monkeypatch.setattr(service._centre, "status", lambda *_: forged.sign(SigningKey.generate()))
     with pytest.raises(SignatureRefused):
         service._ask_status()
     other = Status("c-else", "1", (), "9.0.0", True, 1, 1, "0" * 64, (AnalysisKey.generate().public,))
-    monkeypatch.setattr(service._centre, "status", lambda _: other.sign(centre.receipt_key))
+    monkeypatch.setattr(service._centre, "status", lambda *_: other.sign(centre.receipt_key))
     with pytest.raises(CentreRefusedError):
         service._ask_status()
     assert not service._shipper.hold
@@ -323,7 +309,7 @@ def test_lines_wait_until_the_clock_is_set(member: Home, centre: FakeCentre, mon
     stop = threading.Event()
     monkeypatch.setattr(services, "CLOCK_FLOOR_S", time.time() + 10**9)
     work = run_in_thread(member.config, stop, [])
-    wait_for("a note", lambda: (read_state(member.data) or {}).get("clock_unset") is True)
+    wait_for("a note", lambda: (note := notes.read(member.data)) is not None and note.clock_unset)
     with tcp(member) as device:
         device.sendall(b"".join(blocked(n) + b"\n" for n in range(100)))
         time.sleep(0.5)
@@ -342,7 +328,7 @@ def test_a_part_that_fails_ends_the_program_cleanly(member: Home, centre: FakeCe
     monkeypatch.setattr(UdpReceiver, "_hand_over", lambda self: 1 / 0)
     failures: list[BaseException] = []
     work = run_in_thread(member.config, threading.Event(), failures)
-    wait_for("the note", lambda: read_state(member.data) is not None)
+    wait_for("the note", lambda: notes.read(member.data) is not None)
     with tcp(member) as device:
         device.sendall(STRANGE + b"\n")
         udp(member, b"poison")

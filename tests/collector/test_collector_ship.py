@@ -55,6 +55,9 @@ def wrong_answers(centre: FakeCentre) -> dict[str, tuple[Answer | object, str, s
         "503": (problem(503, "busy", headers={"Retry-After": "7"}), "centre-unreachable", "busy"),
         "429": (Answer(429, b""), "centre-unreachable", "429"),
         "500": (Answer(500, b"oops"), "centre-unreachable", "500"),
+        "no number": (problem(503, "busy", headers={"Retry-After": "\xb2"}), "centre-unreachable", "busy"),
+        "nested": (Answer(403, b"[" * 100_000), "centre-unreachable", "in its place"),
+        "no code": (problem(403, "\x1b[2J" * 20), "centre-unreachable", "in its place"),
         "cut": (lambda honest: Answer(200, honest, cut=20), "centre-unreachable", "cannot be reached"),
         "nothing": (lambda honest: Answer(200, honest, cut=0), "centre-unreachable", "cannot be reached"),
         "sign-in page": (Answer(200, LOGIN_PAGE, {"Content-Type": "text/html"}), "centre-unreachable", "in its place"),
@@ -80,7 +83,8 @@ def wrong_answers(centre: FakeCentre) -> dict[str, tuple[Answer | object, str, s
 
 
 NAMES = [
-    "503", "429", "500", "cut", "nothing", "sign-in page", "page of no type", "redirect", "proxy asks", "endless",
+    "503", "429", "500", "no number", "nested", "no code", "cut", "nothing", "sign-in page", "page of no type", "redirect",
+    "proxy asks", "endless",
     "not a receipt", "empty", "another's", "another key's", "gap", "forked", "taken", "refused", "revoked", "unknown",
 ]  # fmt: skip
 

@@ -189,6 +189,21 @@ def test_a_disk_that_refuses_loses_nothing(three: Path, monkeypatch: pytest.Monk
     assert Spool(three, PLENTY).waiting == 4
 
 
+def test_a_disk_that_takes_and_removes_nothing_loses_nothing(three: Path) -> None:
+    """As one that the operating system has made read-only, where removing fails like writing."""
+    spool = Spool(three, PLENTY)
+    away = three.with_name("away")
+    three.rename(away)
+    three.touch()
+    with pytest.raises(SpoolFullError) as said:
+        spool.put(sealing(b"four"))
+    assert said.value.code == "spool-unwritable"
+    three.unlink()
+    away.rename(three)
+    assert spool.put(sealing(b"four")).sequence == 4
+    assert Spool(three, PLENTY).waiting == 4
+
+
 def test_the_last_bundle_of_a_run_may_use_the_reserve(tmp_path: Path) -> None:
     spool = Spool(tmp_path, 1)
     spool.put(sealing(b"one"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cyberalarm.collector import preparing, updates
+from cyberalarm.collector import pack_trust, preparing, updates
 from cyberalarm.collector.config import CollectorConfig
 from cyberalarm.collector.errors import CentreUnreachableError
 from cyberalarm.collector.updates import Updates
@@ -17,6 +17,7 @@ from cyberalarm.envelope import releases
 from cyberalarm.envelope.documents import Offer
 from cyberalarm.envelope.keys import SigningKey, VerifyKey
 from cyberalarm.envelope.releases import PackFile, Release
+from cyberalarm.envelope.revocations import revoke
 from cyberalarm.formats.library import bundled
 from tests.collector.members import blocked
 from tests.collector.pack_releases import FAULTY, NAME, PACK, release, turnstile
@@ -240,7 +241,7 @@ def test_a_release_in_place_is_used_though_its_floor_and_the_rubbish_cannot_be_w
         real(path, content)
 
     with monkeypatch.context() as patched:
-        patched.setattr(updates, "write_durably", full_for_floors)
+        patched.setattr(pack_trust, "write_durably", full_for_floors)
         patched.setattr(Updates, "_compiled", _compiled_anywhere)
         assert knows(made.follow(offered(RIGHT, 2), giving(RIGHT)))
     assert made.note.release == 2
@@ -354,6 +355,33 @@ def test_a_floor_survives_when_only_the_release_could_be_written(
     assert again.follow(offered(release(KEY, 4), 4), never) is None
     assert again.note.refused_code == "release-older"
     assert again.follow(None, never) is bundled()
-    assert json.loads(floor.read_text())["number"] == 5
+    assert json.loads(floor.read_text())[KEY.verify_key.key_id]["number"] == 5
     assert made.note.release == 5
     assert [path.name for path in (tmp_path / "packs").iterdir()] == ["floor.json"]
+
+
+def test_packs_by_a_revoked_key_are_put_down_at_once_and_its_spare_goes_on(tmp_path: Path) -> None:
+    made = Updates(tmp_path, [KEY.verify_key, OTHER.verify_key])
+    stolen, spare = release(KEY, 2**60), release(OTHER, 3)
+    assert knows(made.follow(offered(stolen, 2**60), giving(stolen)))
+    assert made.heed([]) is None
+    assert made.heed([revoke(KEY)]) is bundled()
+    assert made.note.release == 0
+    assert made.heed([revoke(KEY)]) is None
+    assert made.follow(offered(stolen, 2**60), giving(stolen)) is None, "whatever the centre offers"
+    assert made.note.refused_code == "release-key-unknown"
+    again = Updates(tmp_path, [KEY.verify_key, OTHER.verify_key])
+    assert again.load() is bundled()
+    assert knows(again.follow(offered(spare, 3), giving(spare))), "the thief's high number keeps nobody out"
+    updates.forget(tmp_path)
+    assert Updates(tmp_path, [KEY.verify_key]).follow(offered(stolen, 2**60), never) is None
+
+
+def test_a_release_kept_on_disk_is_not_used_after_its_key_was_revoked(tmp_path: Path) -> None:
+    using(tmp_path)
+    kept = (tmp_path / "packs" / "release").read_bytes()
+    Updates(tmp_path, [KEY.verify_key]).heed([revoke(KEY)])
+    (tmp_path / "packs" / "release").write_bytes(kept)
+    after = Updates(tmp_path, [KEY.verify_key])
+    assert after.load() is bundled()
+    assert after.resume() is None

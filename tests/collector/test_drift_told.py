@@ -6,40 +6,23 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-import pytest
-
 from cyberalarm.collector import state
 from cyberalarm.collector.doctor import Verdict, examine
 from cyberalarm.collector.drift.samples import Samples
 from cyberalarm.collector.files import only_one
 from cyberalarm.collector.receive.chunk import Chunk
-from cyberalarm.collector.service import Service
 from cyberalarm.core.alarm import Alarm, AlarmKind
 from cyberalarm.core.outcome import Ledger
 from tests.collector.members import STRANGE, Home, blocked
 from tests.collector.processes import cyberalarm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from cyberalarm.collector.service import Service
     from tests.collector.fake_centre import FakeCentre
 
 SILENT = Alarm("d-one", AlarmKind.SILENT, "", "", 1_700_000_000_000, 0, 0)
 FELL = Alarm("d-one", AlarmKind.NOT_RECOGNISED, "", "", 1_700_000_000_000, 998, 410)
 MISSING = Alarm("d-one", AlarmKind.FIELD_MISSING, "cisco-asa", "dst_port", 1_700_000_000_000, 1000, 20)
-
-
-@pytest.fixture
-def service(member: Home) -> Iterator[Service]:
-    """In this process, not running: parts are asked one by one."""
-    with only_one(member.data):
-        made = Service(member.config)
-        yield made
-        for receiver in made._udp:
-            receiver._socket.close()
-        for listener in made._tcp:
-            listener._listener.close()
-            listener._selector.close()
 
 
 def close(service: Service) -> None:

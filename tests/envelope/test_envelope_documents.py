@@ -6,6 +6,7 @@ import hashlib
 import ssl
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given, settings
@@ -23,7 +24,7 @@ from cyberalarm.envelope.errors import (
 )
 from cyberalarm.envelope.keys import AnalysisKey, SigningKey, Suite
 from cyberalarm.envelope.receipts import Receipt
-from cyberalarm.envelope.requests import WINDOW_MS, EnrolmentRequest, SignedRequest, sign_request
+from cyberalarm.envelope.requests import WINDOW_MS, EnrolmentRequest, InUse, SignedRequest, sign_request
 from cyberalarm.envelope.tokens import RegistrationToken
 
 if TYPE_CHECKING:
@@ -261,3 +262,26 @@ def _handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> boo
             except ssl.SSLWantReadError:
                 continue
     return all(done)
+
+
+@given(
+    st.from_regex(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,31}", fullmatch=True),
+    st.integers(0, 10**18 - 1),
+    st.from_regex(r"([a-z-]{1,32})?", fullmatch=True),
+)
+def test_what_a_collector_says_of_itself_arrives(program: str, release: int, refused: str) -> None:
+    said = InUse(program, release, refused)
+    assert InUse.from_query(dict(parse_qsl(said.to_query()))) == said
+
+
+@given(st.dictionaries(st.sampled_from(["program", "release", "refused", "later"]), st.text()))
+def test_what_is_said_otherwise_is_not_understood(query: dict[str, str]) -> None:
+    said = InUse.from_query(query)
+    assert said is None or all(part.isascii() and len(part) <= 32 for part in (said.program, said.refused))
+
+
+@pytest.mark.parametrize("changed", [{"program": "<b>"}, {"release": "-1"}, {"release": "\u0663"}, {"refused": "a b"}])
+def test_one_part_that_is_not_understood_is_enough(changed: dict[str, str]) -> None:
+    good = {"program": "0.1.0", "release": "3", "refused": "release-lint", "later": "x"}
+    assert InUse.from_query(good) == InUse("0.1.0", 3, "release-lint")
+    assert InUse.from_query(good | changed) is None

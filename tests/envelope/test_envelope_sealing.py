@@ -280,15 +280,23 @@ alarms = st.builds(
 )
 
 
-@given(ledgers, st.binary(max_size=300), st.lists(alarms, max_size=5, unique=True))
+@given(
+    ledgers,
+    st.binary(max_size=300),
+    st.lists(alarms, max_size=5, unique=True),
+    st.none() | st.integers(0, 2**63 - 1),
+)
 @settings(deadline=None)
-def test_payload_with_alarms_round_trip(counted: dict[str, list[int]], arrow: bytes, standing: list[Alarm]) -> None:
+def test_payload_with_notes_round_trip(
+    counted: dict[str, list[int]], arrow: bytes, standing: list[Alarm], release: int | None
+) -> None:
     made = {device: ledger_of(c) for device, c in counted.items()}
-    packed = payload.pack(made, arrow, standing)
+    packed = payload.pack(made, arrow, standing, release)
     assert packed[:4] == b"CAP2"
-    assert payload.read(packed) == payload.Payload(made, tuple(sorted(standing)), arrow)
+    assert payload.read(packed) == payload.Payload(made, tuple(sorted(standing)), arrow, release)
     assert payload.unpack(packed) == (made, arrow)
-    assert payload.read(payload.pack(made, arrow)).alarms is None
+    first = payload.read(payload.pack(made, arrow, None, release))
+    assert (first.alarms, first.release) == (None, None), "the first form says nothing of them"
     for cut in (packed[:-1], packed + b"\0"):
         with pytest.raises(PayloadMalformed):
             payload.read(cut)
@@ -312,6 +320,7 @@ def test_notes_of_a_newer_collector_are_read_as_far_as_they_are_known() -> None:
     "notes",
     [
         "", "{}", "[]", '{"alarms":[]}', '{"alarms":{},"version":1}', '{"alarms":[5],"version":1}',
+        '{"alarms":[],"release":-1,"version":1}', '{"alarms":[],"release":"7","version":1}',
         '{"alarms":[{}],"version":1}', '{"alarms": [],"version":1}', '{"alarms":[],"version":0}',
         f'{{"alarms":[{ONE.replace("d-1", "d 1")}],"version":1}}',
         f'{{"alarms":[{",".join([ONE] * (payload.MAX_ALARMS + 1))}],"version":1}}',

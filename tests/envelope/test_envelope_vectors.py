@@ -12,9 +12,10 @@ import pytest
 from cyberalarm.core.errors import RefusedError
 from cyberalarm.envelope import canonical, payload, receipts, releases, sealing
 from cyberalarm.envelope.documents import Enrolment, Status
-from cyberalarm.envelope.errors import EnvelopeRefused, ReleaseRefused
+from cyberalarm.envelope.errors import EnvelopeRefused, KeyRefused, ReleaseRefused
 from cyberalarm.envelope.keys import AnalysisKey, AnalysisPublicKey, SigningKey, Suite, VerifyKey
 from cyberalarm.envelope.requests import SignedRequest
+from cyberalarm.envelope.revocations import revoked
 from cyberalarm.envelope.tokens import RegistrationToken
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -59,7 +60,8 @@ def test_our_code_agrees_with_the_payloads() -> None:
         assert {device: ledger.to_json() for device, ledger in read.ledgers.items()} == one["ledgers"]
         assert (None if read.alarms is None else [alarm.to_json() for alarm in read.alarms]) == one["alarms"]
         assert read.arrow_ipc.hex() == one["arrow"]
-        assert payload.pack(read.ledgers, read.arrow_ipc, read.alarms).hex() == one["bytes"]
+        assert payload.pack(read.ledgers, read.arrow_ipc, read.alarms, read.release).hex() == one["bytes"]
+        assert read.release == one["release"]
     for raw in vector["refused"]:
         with pytest.raises(EnvelopeRefused) as caught:
             payload.read(bytes.fromhex(raw))
@@ -114,6 +116,10 @@ def test_our_code_agrees_with_the_release() -> None:
         assert caught.value.code == one["code"], one["what"]
         codes.add(one["code"])
     assert len(codes) == 4
+    assert revoked(vector["revocation"]) == key
+    for text in vector["revoking_nothing"]:
+        with pytest.raises(KeyRefused):
+            revoked(text)
 
 
 @pytest.fixture(scope="module")

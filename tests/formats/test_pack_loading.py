@@ -8,41 +8,11 @@ import pytest
 
 from cyberalarm.formats import library, loader
 from cyberalarm.formats.loader import PackError, read_pack
+from tests.formats.made_up import DOOR as GOOD
 from tests.kernel.decoding import NOON
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-GOOD = """
-name = "example-door"
-vendor = "Example"
-product = "Door"
-version = 1
-sensor = "firewall"
-summary = "A made-up door."
-transports = ["udp"]
-setup = "None."
-
-[maps.action]
-shut = "blocked"
-
-[[line]]
-name = "door"
-syntax = "template"
-begins = ["door "]
-templates = ["door {verdict:word} from {src:ip}[ to {dst:ip}]"]
-
-[[line.kind]]
-name = "any"
-[line.kind.fields]
-action = { from = "verdict", map = "action", default = "unknown" }
-src_ip = "src"
-dst_ip = "dst"
-
-[[example]]
-line = "door shut from 192.0.2.1"
-outcome = "kept"
-"""
 
 CASES = [
     ("an unknown key", 'vendor = "Example"', 'vendor = "Example"\nvendro = "x"', ["vendro"]),
@@ -50,7 +20,7 @@ CASES = [
     ("an unknown key of a kind", 'name = "any"', 'name = "any"\nunless = 1', ["line.0.kind.0.unless"]),
     ("a missing key", 'setup = "None."\n', "", ["setup"]),
     ("a missing table", 'map = "action"', 'map = "actions"', ["'actions'", "[maps]", "'action'", "'any'"]),
-    ("no kind", GOOD[GOOD.index("[[line.kind]]") : GOOD.index("[[example]]")], "", ["line.0.kind"]),
+    ("no kind", GOOD[GOOD.index("[[line.kind]]") : GOOD.index("[[example]]")], "", ["line.0", "needs `kind`"]),
     ("no example", GOOD[GOOD.index("[[example]]") :], "", ["example"]),
     ("an unknown syntax", 'syntax = "template"', 'syntax = "regex"', ["line.0.syntax"]),
     ("an unknown sensor", 'sensor = "firewall"', 'sensor = "toaster"', ["sensor"]),

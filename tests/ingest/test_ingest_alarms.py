@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cyberalarm.central.ingest import standing
-from cyberalarm.central.ingest.models import DeviceAlarm
+from cyberalarm.central.ingest.models import DeviceAlarm, Envelope
 from cyberalarm.core.alarm import Alarm, AlarmKind
 from cyberalarm.envelope import payload
 from tests.ingest.ingest_judging import pk
@@ -50,6 +50,16 @@ def test_the_newest_bundle_says_what_stands(receiving: Ingest, new_sender: Calla
     send(receiving, sender)
     assert kept(sender) == []
     assert kept(other) == [MISSING]
+
+
+def test_a_bundle_says_by_which_packs_it_was_read(receiving: Ingest, sender: Sender) -> None:
+    for alarms, release in (((), 7), ((), 0), ((), None), (None, 7)):
+        content = payload.pack({}, stream(events(0)), alarms, release)
+        envelope = sender.seal_payload(content, sender.header(0, 0))
+        receiving.receive(envelope)
+        sender.sent(envelope)
+    said = Envelope.objects.filter(collector=pk(sender)).order_by("sequence").values_list("pack_release", flat=True)
+    assert list(said) == [7, 0, None, None]
 
 
 def test_an_alarm_cannot_begin_after_now(receiving: Ingest, sender: Sender) -> None:

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
+from cyberalarm.central.accounts.models import User
 from cyberalarm.central.audit.models import Action, Entry
+from cyberalarm.central.config import CentralConfig
 from cyberalarm.central.enrolment import services as enrolment
 from cyberalarm.central.members.models import Collector
+from cyberalarm.central.portal.services import collector_view
 from cyberalarm.central.releases import services
 from cyberalarm.central.releases.errors import ReleaseUnknownError
 from cyberalarm.central.releases.models import PackRelease
@@ -18,7 +22,8 @@ from cyberalarm.core.errors import ConfigurationError, CyberAlarmError, RefusedE
 from cyberalarm.envelope import releases
 from cyberalarm.envelope.documents import Enrolment, Offer, Status
 from cyberalarm.envelope.keys import SigningKey
-from cyberalarm.envelope.requests import EnrolmentRequest, sign_request
+from cyberalarm.envelope.requests import EnrolmentRequest, InUse, sign_request
+from cyberalarm.envelope.revocations import revoke
 from tests.collector.pack_releases import FAULTY, NAME, release
 from tests.ingest.ingest_client import API, code
 from tests.ingest.ingest_sender import Sender, now_ms
@@ -28,7 +33,6 @@ if TYPE_CHECKING:
 
     import urllib3
 
-    from cyberalarm.central.accounts.models import User
     from cyberalarm.central.members.models import Site
 
 KEY, OTHER = SigningKey.generate(), SigningKey.generate()
@@ -59,9 +63,10 @@ def ask(
     return client.request("GET", path, headers=headers)
 
 
-def status(client: urllib3.HTTPSConnectionPool, sender: Sender) -> Status:
-    headers = sign_request(sender.key, sender.enrolment.collector, "GET", API + "status", b"", now_ms())
-    return Status.read(client.request("GET", API + "status", headers=headers).data, sender.receipt_key)
+def status(client: urllib3.HTTPSConnectionPool, sender: Sender, query: str = "") -> Status:
+    path = API + "status" + query
+    headers = sign_request(sender.key, sender.enrolment.collector, "GET", path, b"", now_ms())
+    return Status.read(client.request("GET", path, headers=headers).data, sender.receipt_key)
 
 
 def test_what_is_published_stands_in_the_status_and_is_given_out(
@@ -172,6 +177,34 @@ def test_withdrawing_does_not_bring_an_older_one_back_but_the_same_may_be_publis
     assert services.offer() == Offer(6, releases.digest(raw), len(raw))
 
 
+def test_a_revoked_key_counts_no_more_nor_do_its_releases_and_numbers(
+    client: urllib3.HTTPSConnectionPool, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = {"release_keys": [KEY.verify_key.to_text(), OTHER.verify_key.to_text()]}
+    monkeypatch.setattr(settings, "CONFIG", settings.CONFIG.model_copy(update=both))
+    services.publish(release(OTHER, 5), None, "A test.")
+    stolen = published(2**60)
+    assert status(client, sender).revoked == ()
+    revoked = CentralConfig.model_validate({**both, "revoked_release_keys": [revoke(KEY)]})
+    changed = {"revoked_release_keys": revoked.revoked_release_keys}
+    monkeypatch.setattr(settings, "CONFIG", settings.CONFIG.model_copy(update=changed))
+    told = status(client, sender)
+    assert told.revoked == (revoke(KEY),)
+    assert told.release is not None
+    assert told.release.number == 5, "the spare key's newest, which collectors take again"
+    assert code(ask(client, sender, releases.digest(stolen))) == "release-unknown"
+    with pytest.raises(RefusedError) as refused:
+        services.publish(release(KEY, 6), None, "A test.")
+    assert refused.value.code == "release-key-unknown"
+    services.publish(release(OTHER, 6), None, "Numbers go on where the spare key was.")
+    assert enrolment.configuration().trusted_release_keys == (OTHER.verify_key,), "what collectors learn that enrol"
+
+
+def test_only_a_revocation_may_stand_in_the_configuration() -> None:
+    with pytest.raises(ValueError, match="formats release revocation"):
+        CentralConfig.model_validate({"revoked_release_keys": [KEY.verify_key.to_text()]})
+
+
 def test_acts_are_audited() -> None:
     published(3)
     services.withdraw(None, "It was wrong.")
@@ -180,6 +213,45 @@ def test_acts_are_audited() -> None:
         (Action.PACKS_WITHDRAWN, "release:3", "It was wrong."),
         (Action.PACKS_PUBLISHED, "release:3", "A test."),
     ]
+
+
+def test_what_a_collector_says_that_it_uses_is_kept_and_shown(
+    client: urllib3.HTTPSConnectionPool, sender: Sender, site: Site
+) -> None:
+    reference = sender.enrolment.collector
+
+    def shown() -> tuple[str, str]:
+        found = Collector.objects.get(reference=reference)
+        view = collector_view(found, timezone.now())
+        return view.version, view.packs
+
+    status(client, sender)
+    assert shown()[1] == "not known yet"
+    status(client, sender, "?" + InUse("1.2.3", 0, "release-lint").to_query())
+    assert shown() == ("1.2.3", "those of its program; a release is not used: code release-lint")
+    told = _packs()
+    assert not told.good
+    assert "Some do not use a release: release-lint 1." in told.words
+    status(client, sender, "?" + InUse("1.2.4", 7).to_query())
+    assert shown() == ("1.2.4", "release 7")
+    assert "release 7: 1" in _packs().words
+    assert _packs().good
+    for not_understood in (
+        "",
+        "?release=8",
+        "?program=1&release=-1",
+        "?program=%3Cb%3E&release=9",
+        "?release=" + "9" * 40,
+    ):
+        status(client, sender, not_understood)
+        assert shown() == ("1.2.4", "release 7"), not_understood
+    path = API + "status?" + InUse("6.6.6", 9).to_query()
+    headers = sign_request(sender.key, reference, "GET", API + "status", b"", now_ms())
+    assert code(client.request("GET", path, headers=headers)) == "request-signature", "it is signed like the rest"
+    assert shown() == ("1.2.4", "release 7")
+    token = enrolment.renew_token(Collector.objects.get(reference=reference), User.objects.first())  # type: ignore[arg-type]
+    enrolment.enrol(EnrolmentRequest.new(token, SigningKey.generate(), "1.0.0", "linux"))
+    assert shown() == ("1.0.0", "not known yet"), "another machine"
 
 
 def test_collectors_that_enrol_learn_the_release_keys(operator: User, site: Site) -> None:

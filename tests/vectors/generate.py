@@ -19,7 +19,7 @@ import pyarrow as pa
 from cyberalarm.central.events.arrow import table_of
 from cyberalarm.core.alarm import Alarm, AlarmKind
 from cyberalarm.core.outcome import Ledger, Outcome
-from cyberalarm.envelope import canonical, payload, receipts, releases, sealing
+from cyberalarm.envelope import canonical, payload, receipts, releases, revocations, sealing
 from cyberalarm.envelope.documents import Enrolment, Offer, Status
 from cyberalarm.envelope.keys import AnalysisKey, SigningKey, Suite
 from cyberalarm.envelope.receipts import Receipt
@@ -143,9 +143,10 @@ def payloads_vector() -> dict[str, object]:
     counts = {device: ledger.to_json() for device, ledger in ledgers().items()}
     arrow = events()
     good = [
-        (payload.pack(ledgers(), arrow), counts, None),
-        (payload.pack(ledgers(), arrow, alarms), counts, [alarm.to_json() for alarm in alarms]),
-        (payload.pack({}, arrow, ()), {}, []),
+        (payload.pack(ledgers(), arrow), counts, None, None),
+        (payload.pack(ledgers(), arrow, alarms), counts, [alarm.to_json() for alarm in alarms], None),
+        (payload.pack({}, arrow, ()), {}, [], None),
+        (payload.pack(ledgers(), arrow, (), 7), counts, [], 7),
     ]
     second = good[1][0]
     bad = [
@@ -158,8 +159,8 @@ def payloads_vector() -> dict[str, object]:
     ]
     return {
         "payloads": [
-            {"bytes": raw.hex(), "ledgers": inside, "alarms": standing, "arrow": arrow.hex()}
-            for raw, inside, standing in good
+            {"bytes": raw.hex(), "ledgers": inside, "alarms": standing, "arrow": arrow.hex(), "release": release}
+            for raw, inside, standing, release in good
         ],
         "refused": [raw.hex() for raw in bad],
     }
@@ -216,6 +217,7 @@ def documents_vector() -> dict[str, object]:
 
 PACK_TOML = b'name = "example-door"\nversion = 3\n# A pack in form only: a signature does not care what it means.\n'
 PURPOSE = b"CyberAlarm pack release v1\0"
+REVOKING = b"CyberAlarm release key revocation v1\0"
 
 
 def release_vector() -> dict[str, object]:
@@ -254,6 +256,15 @@ def release_vector() -> dict[str, object]:
         "manifest": json.loads(manifest),
         "packs": [pack.content.hex() for pack in packs],
         "refused": [{"what": what, "code": code, "release": raw.hex()} for what, raw, code in cases],
+        "revocation": revocations.revoke(by),
+        "revoking_nothing": [
+            "revoked:",
+            by.verify_key.to_text(),
+            revocations.revoke(by)[:-1],
+            # By another key, and by the key itself for another purpose.
+            "revoked:" + canonical.base64_text(by.public + other.sign(REVOKING + by.public)),
+            "revoked:" + canonical.base64_text(by.public + by.sign(PURPOSE + by.public)),
+        ],
     }
 
 

@@ -20,6 +20,7 @@ from cyberalarm.central.accounts.services import (
     scope_covers_member,
     scope_of,
 )
+from cyberalarm.central.audit.models import Action, Entry
 from cyberalarm.central.members.models import Member
 from cyberalarm.core.places import Level, Scope, forces, regions
 from tests.web.browsing import PASSWORD
@@ -170,3 +171,14 @@ def test_roles_and_scopes_that_do_not_fit_are_refused(member: Member) -> None:
 def test_the_database_refuses_people_between_member_and_police(database: None, wrong: dict[str, str]) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         User.objects.create(email="x@example.org", name="X", **wrong)
+
+
+def test_a_police_account_and_its_rights_stand_in_the_audit(database: None) -> None:
+    before = Entry.objects.count()
+    with pytest.raises(ValueError, match="police role"):
+        create_police_user("audited@police.example", "A", PASSWORD, ESSEX, Role.OWNER)
+    assert Entry.objects.count() == before
+    made = create_police_user("audited@police.example", "A", PASSWORD, ESSEX, Role.ANALYST)
+    row = Entry.objects.get(action=Action.POLICE_ADDED, subject=f"person:{made.pk}")
+    assert (row.actor, row.why) == (0, "Analyst, Essex Police")
+    assert "police.example" not in f"{row.subject} {row.why}", "people appear by number"

@@ -141,7 +141,7 @@ fn addresses_and_dates_are_no_programs() {
 
 #[test]
 fn a_bracket_begins_no_program() {
-    let line = "Nov 18 10:15:00 fb (2026-11-18T09:15:00) firewall: msg_id=1";
+    let line = "Nov 18 10:15:00 fb (firewall): msg_id=1";
     assert_eq!(parse(line.as_bytes(), &CONTEXT).program, b"");
 }
 
@@ -166,4 +166,22 @@ fn relays_rewrite_only_the_beginning() {
 fn a_zone_that_is_not_known_gives_no_time() {
     check("<166>Nov 18 2026 10:15:00 CET: %ASA-6-1: x", "", "", Some(AT), "%ASA-6-1: x");
     check("<166>Nov 18 2026 09:15:00 CST: %ASA-6-1: x", "", "", None, "%ASA-6-1: x");
+}
+
+#[test]
+fn a_time_in_brackets_behind_a_name_is_the_devices() {
+    for name in ["", "80BE00000001 ", "fb-2 "] {
+        let line = format!("<140>Nov 18 09:30:00 fb-office {name}(2026-11-18T09:00:07) smtp-proxy[2519]: msg_id=\"1\" x");
+        let header = parse(line.as_bytes(), &CONTEXT);
+        assert_eq!(header.program, b"smtp-proxy", "{line}");
+        assert_eq!(header.time, time::parse(b"2026-11-18T09:00:07Z", &CONTEXT));
+        assert!(header.starts.iter().any(|&start| line[start..].starts_with("msg_id=")));
+    }
+    for other in
+        ["a=b (2026-11-18T09:00:07) x: y", "two words (2026-11-18T09:00:07) x: y", "(2026) x: y", "(2026-11-18T09:00:07)x: y"]
+    {
+        let line = format!("<140>Nov 18 09:30:00 fb-office {other}");
+        let header = parse(line.as_bytes(), &CONTEXT);
+        assert_ne!(header.program, b"x", "{other}");
+    }
 }

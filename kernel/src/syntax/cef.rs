@@ -2,7 +2,7 @@
 //!
 //! In an extension, a value runs to the next ` key=`; a literal `=` inside a value is written `\=` (CEF 0.1, rev. 27).
 
-use super::{Keys, Slots, Split};
+use super::{Keys, Labels, Slots, Split};
 use memchr::memchr2;
 use std::borrow::Cow;
 
@@ -11,6 +11,7 @@ pub const HEADER_FIELDS: [&str; 6] = ["cef.vendor", "cef.product", "cef.version"
 pub struct Cef {
     pub header: [Option<usize>; 6],
     pub keys: Keys,
+    pub labels: Labels,
 }
 
 impl Cef {
@@ -30,23 +31,29 @@ impl Cef {
             }
             rest = rest.get(end + 1..).unwrap_or_default();
         }
-        extension(&self.keys, rest, slots);
+        extension(&self.keys, &self.labels, rest, slots);
         Split::Whole
     }
 }
 
 /// `key=value key=value …`, where a value may hold blanks.
-pub fn extension<'a>(keys: &Keys, rest: &'a [u8], slots: &mut Slots<'a>) {
+pub fn extension<'a>(keys: &Keys, labels: &Labels, rest: &'a [u8], slots: &mut Slots<'a>) {
     let mut equals = unescaped(rest, b'=');
     let mut key_start = 0;
+    let mut gathered = labels.gather();
     while let Some(at) = equals {
         let key = trim_start(rest.get(key_start..at).unwrap_or_default());
         let (value, next) = value(rest, at + 1);
         key_start = at + 1 + value.len();
+        let value = crate::value::trim(value);
         if let Some(slot) = keys.get(key) {
-            slots.set(slot, &unescape(crate::value::trim(value)));
+            slots.set(slot, &unescape(value));
         }
+        gathered.pair(key, value);
         equals = next;
+    }
+    for (slot, value) in gathered.found() {
+        slots.set(slot, &unescape(value));
     }
 }
 

@@ -1,8 +1,9 @@
 //! JSON objects: only the paths that a pack asks for are kept, everything else is skipped while it is checked.
 //!
 //! A path is keys joined by dots; a number stands for a place in a list, `*` for any. A list of plain values is one text, joined by
-//! spaces. A key with dots of its own is found by the same path.
-//! Depth is bounded by `serde_json` (128 levels).
+//! spaces. A key with dots of its own is found by the same path. The step `{}` reads a text as an object or a list: what stands in it has
+//! slots of its own, so that it never takes the place of the line's own values. Such a text inside such a text is only a text.
+//! Depth is bounded by `serde_json` (128 levels, and as many in a text).
 
 use super::{Slots, Split};
 use hashbrown::HashMap;
@@ -14,15 +15,29 @@ use std::fmt;
 pub struct Paths {
     slot: Option<usize>,
     children: HashMap<Box<str>, Paths>,
+    /// What is asked of a text that is an object or a list.
+    inside: Option<Box<Paths>>,
 }
 
+/// The step of a path from a text to the object or list that is written in it.
+const INSIDE: &str = "{}";
+
 impl Paths {
-    pub fn add(&mut self, path: &str, slot: usize) {
+    /// Ask for a path. Errors say what no path may be.
+    pub fn add(&mut self, path: &str, slot: usize) -> Result<(), String> {
+        let insides = path.split('.').filter(|key| *key == INSIDE).count();
+        if insides > 1 || path.starts_with(INSIDE) || path.ends_with(INSIDE) {
+            return Err(format!("{path:?}: `{INSIDE}` stands once, between two keys"));
+        }
         let mut node = self;
         for key in path.split('.') {
-            node = node.children.entry(key.into()).or_default();
+            node = match key {
+                INSIDE => node.inside.get_or_insert_default(),
+                _ => node.children.entry(key.into()).or_default(),
+            };
         }
         node.slot = Some(slot);
+        Ok(())
     }
 
     fn child(&self, key: &str) -> Option<&Self> {
@@ -76,30 +91,37 @@ impl Node<'_, '_, '_> {
             self.slots.set(slot, value);
         }
     }
+
+    /// A text, and what is asked of the object or list in it; of a broken one what stands before the break.
+    fn text(self, text: &str) {
+        if let Some(paths) = &self.paths.inside {
+            let text = text.trim_ascii();
+            if text.starts_with(['{', '[']) {
+                let mut parser = serde_json::Deserializer::from_slice(without_cut_number(text.as_bytes()));
+                let _ = Node { paths, slots: self.slots }.deserialize(&mut parser);
+            }
+        }
+        self.keep(text.as_bytes());
+    }
 }
 
-impl<'a> DeserializeSeed<'a> for Node<'_, '_, 'a> {
+impl<'t> DeserializeSeed<'t> for Node<'_, '_, '_> {
     type Value = ();
 
-    fn deserialize<D: Deserializer<'a>>(self, parser: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'t>>(self, parser: D) -> Result<(), D::Error> {
         parser.deserialize_any(self)
     }
 }
 
-impl<'a> Visitor<'a> for Node<'_, '_, 'a> {
+impl<'t> Visitor<'t> for Node<'_, '_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_borrowed_str<E>(self, value: &'a str) -> Result<(), E> {
-        self.keep(value.as_bytes());
-        Ok(())
-    }
-
     fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        self.keep(value.as_bytes());
+        self.text(value);
         Ok(())
     }
 
@@ -127,8 +149,8 @@ impl<'a> Visitor<'a> for Node<'_, '_, 'a> {
         Ok(())
     }
 
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<Key<'a>>()? {
+    fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<Key<'t>>()? {
             match self.paths.child(key.0.as_ref()) {
                 Some(paths) => map.next_value_seed(Node { paths, slots: self.slots })?,
                 None => {
@@ -139,13 +161,13 @@ impl<'a> Visitor<'a> for Node<'_, '_, 'a> {
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'t>>(self, mut list: A) -> Result<(), A::Error> {
         let mut joined: Vec<u8> = Vec::new();
         let mut place = 0_usize;
         loop {
             let more = match self.paths.element(place) {
                 Some(paths) => list.next_element_seed(Node { paths, slots: self.slots })?.is_some(),
-                None if self.paths.slot.is_some() => match list.next_element::<Plain<'a>>()? {
+                None if self.paths.slot.is_some() => match list.next_element::<Plain<'t>>()? {
                     Some(Plain(text)) => {
                         if !joined.is_empty() && !text.is_empty() {
                             joined.push(b' ');

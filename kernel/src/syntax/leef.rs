@@ -4,7 +4,7 @@
 //! delimiter stands nowhere, attributes are read as in CEF. The first value for a key stands.
 
 use super::cef::extension;
-use super::{Keys, Slots, Split};
+use super::{Keys, Labels, Slots, Split};
 use memchr::memchr;
 
 pub const HEADER_FIELDS: [&str; 4] = ["leef.vendor", "leef.product", "leef.version", "leef.event"];
@@ -14,6 +14,7 @@ const LONGEST_DELIMITER: usize = 6;
 pub struct Leef {
     pub header: [Option<usize>; 4],
     pub keys: Keys,
+    pub labels: Labels,
 }
 
 impl Leef {
@@ -41,15 +42,20 @@ impl Leef {
             rest = after;
         }
         if memchr(delimiter, rest).is_none() {
-            extension(&self.keys, rest, slots);
+            extension(&self.keys, &self.labels, rest, slots);
             return Split::Whole;
         }
+        let mut gathered = self.labels.gather();
         for pair in rest.split(|&byte| byte == delimiter) {
             let Some(equals) = memchr(b'=', pair) else { continue };
             let (key, value) = (crate::value::trim(&pair[..equals]), crate::value::trim(&pair[equals + 1..]));
             if let Some(slot) = self.keys.get(key) {
                 slots.set(slot, value);
             }
+            gathered.pair(key, value);
+        }
+        for (slot, value) in gathered.found() {
+            slots.set(slot, value);
         }
         Split::Whole
     }

@@ -9,12 +9,14 @@ mod habit;
 pub mod json;
 mod keys;
 pub mod kv;
+mod labels;
 pub mod leef;
 mod scan;
 pub mod template;
 pub mod xml;
 
 pub use keys::Keys;
+pub use labels::{Labels, PREFIX as LABEL_PREFIX};
 
 /// Where a value stands. The first bit of `start` says that it is not in the line as it is, but among the texts made from it.
 #[derive(Clone, Copy)]

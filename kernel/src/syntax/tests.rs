@@ -7,6 +7,14 @@ fn keys(names: &[&str]) -> Keys {
     names.iter().enumerate().map(|(slot, name)| (name.as_bytes(), slot)).collect()
 }
 
+fn labels(names: &[&str]) -> Labels {
+    let mut labels = Labels::default();
+    for (slot, name) in names.iter().enumerate() {
+        assert_eq!(name.strip_prefix(LABEL_PREFIX).map_or(Ok(()), |label| labels.add(label, slot)), Ok(()));
+    }
+    labels
+}
+
 fn split<'a>(syntax: &Syntax, size: usize, body: &'a [u8]) -> (Split, Slots<'a>) {
     let mut slots = Slots::new();
     slots.reset(size);
@@ -33,17 +41,17 @@ fn csv(columns: usize) -> Syntax {
 fn json(paths: &[&str]) -> Syntax {
     let mut tree = json::Paths::default();
     for (slot, path) in paths.iter().enumerate() {
-        tree.add(path, slot);
+        assert_eq!(tree.add(path, slot), Ok(()));
     }
     Syntax::Json(tree)
 }
 
 fn cef(names: &[&str]) -> Syntax {
-    Syntax::Cef(cef::Cef { header: [None; 6], keys: keys(names) })
+    Syntax::Cef(cef::Cef { header: [None; 6], keys: keys(names), labels: labels(names) })
 }
 
 fn leef(names: &[&str]) -> Syntax {
-    Syntax::Leef(leef::Leef { header: [None; 4], keys: keys(names) })
+    Syntax::Leef(leef::Leef { header: [None; 4], keys: keys(names), labels: labels(names) })
 }
 
 fn xml(paths: &[&str]) -> Syntax {
@@ -186,7 +194,8 @@ fn cef_values_run_to_the_next_key_and_equals_signs_inside_words_begin_none() {
 
 #[test]
 fn cef_headers_and_escapes() {
-    let syntax = Syntax::Cef(cef::Cef { header: [Some(0), None, None, Some(1), Some(2), Some(3)], keys: keys(&[]) });
+    let syntax =
+        Syntax::Cef(cef::Cef { header: [Some(0), None, None, Some(1), Some(2), Some(3)], keys: keys(&[]), labels: labels(&[]) });
     let (found, slots) = split(&syntax, 4, br"CEF:0|Ven\|dor\\|Product|1|100|na\=me|5|");
     assert!(found == Split::Whole);
     assert_eq!(texts(&slots), some(&[r"Ven|dor\", "100", "na=me", "5"]));
@@ -245,9 +254,9 @@ fn every_syntax_is_total_on_every_cut_of_every_byte() {
     let bodies: [&[u8]; 7] = [
         br#"a=1 b="x\"y" c"#,
         br#"a,"b""c",d"#,
-        br#"{"a":{"b":[1,"\u0041",{}]}}"#,
-        br"CEF:0|v\||p|1|1|n|1|a=b\=c d=e",
-        b"LEEF:2.0|v|p|1|1|x09|a=b\tc=d",
+        br#"{"a":{"b":[1,"\u0041",{}]},"c":"{\"d\":[1]}"}"#,
+        br"CEF:0|v\||p|1|1|n|1|a=b\=c cs1=e cs1Label=d",
+        b"LEEF:2.0|v|p|1|1|x09|a=b\tcs1=e\tcs1Label=d",
         br#"<a b="c"><b Name="x">y&amp;<![CDATA[z]]></b></a>"#,
         br#"x "y\" z" [20/Nov] q"#,
     ];
@@ -255,11 +264,11 @@ fn every_syntax_is_total_on_every_cut_of_every_byte() {
     let syntaxes = [
         kv(&["a"]),
         csv(3),
-        json(&["a.b"]),
-        cef(&["a"]),
+        json(&["a.b", "c.{}.d"]),
+        cef(&["a", "label.d"]),
         found,
-        leef(&["a"]),
-        xml(&["a.b[x]", "a@b"]),
+        leef(&["a", "label.d"]),
+        xml(&["a.b[x]", "a@b", "a.b.0"]),
         web_log(4),
         spaced(b' ', b'=', &["a"]),
     ];
@@ -289,6 +298,7 @@ fn keys_are_found_and_nothing_else_is() {
 }
 
 mod wider;
+mod within;
 
 #[test]
 fn of_two_different_texts_for_a_key_that_stands_once_neither_is_believed() {

@@ -1,7 +1,7 @@
 //! XML elements by their paths: Windows' events, and McAfee's.
 //!
 //! A path is element names joined by dots, from the root; `@name` behind it is an attribute, `[word]` says what the attribute
-//! `Name` (or `name`) of the element is. Prefixes of names are dropped. Depth and the number of elements are bounded; no entity but
+//! `Name` (or `name`) of the element is, and a number which one it is of those of its path that have no such attribute. Prefixes of names are dropped. Depth and the number of elements are bounded; no entity but
 //! XML's own five is known, so nothing expands. The first text for a path stands.
 
 use super::{Slots, Split};
@@ -18,11 +18,21 @@ pub struct Elements {
     paths: HashMap<Box<[u8]>, usize>,
     /// Some path asks for attributes; else they need not be read.
     attributes: bool,
+    /// Paths of elements that are asked for by number.
+    numbered: HashMap<Box<[u8]>, usize>,
 }
 
 impl Elements {
     pub fn add(&mut self, path: &str, slot: usize) {
         self.attributes |= path.contains(['@', '[']);
+        if let Some((of, number)) = path.rsplit_once('.')
+            && !number.is_empty()
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            self.attributes = true;
+            let counter = self.numbered.len();
+            self.numbered.entry(of.as_bytes().into()).or_insert(counter);
+        }
         self.paths.insert(path.as_bytes().into(), slot);
     }
 
@@ -31,7 +41,7 @@ impl Elements {
             return Split::No;
         }
         let mut reader = Reader::from_reader(body);
-        let mut walk = Walk { elements: self, path: Vec::new(), lengths: Vec::new() };
+        let mut walk = Walk { elements: self, path: Vec::new(), lengths: Vec::new(), counts: vec![0; self.numbered.len()] };
         for _ in 0..MOST_EVENTS {
             match reader.read_event() {
                 Ok(Event::Start(start)) if walk.lengths.len() < DEEPEST => walk.enter(&start, slots),
@@ -62,6 +72,8 @@ struct Walk<'e> {
     path: Vec<u8>,
     /// The path's length before each open element.
     lengths: Vec<usize>,
+    /// How many elements of each numbered path there were.
+    counts: Vec<usize>,
 }
 
 impl Walk<'_> {
@@ -90,9 +102,12 @@ impl Walk<'_> {
             self.path.push(b'[');
             self.path.extend_from_slice(&name);
             self.path.push(b']');
-            if !self.elements.paths.contains_key(self.path.as_slice()) {
-                self.path.truncate(length);
-            }
+        } else if let Some(count) = self.elements.numbered.get(self.path.as_slice()).and_then(|at| self.counts.get_mut(*at)) {
+            self.path.extend_from_slice(format!(".{count}").as_bytes());
+            *count += 1;
+        }
+        if self.path.len() > length && !self.elements.paths.contains_key(self.path.as_slice()) {
+            self.path.truncate(length);
         }
     }
 

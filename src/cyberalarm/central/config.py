@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from cyberalarm.core.errors import ConfigurationError
+from cyberalarm.envelope import revocations
 from cyberalarm.envelope.errors import KeyRefused
 from cyberalarm.envelope.keys import VerifyKey
+from cyberalarm.envelope.revocations import revoked
 
 ENVIRONMENT = "CYBERALARM_CENTRAL_CONFIG"
 
@@ -35,6 +37,15 @@ def _release_keys(texts: list[str]) -> list[str]:
         return [VerifyKey.from_text(text).to_text() for text in texts]
     except KeyRefused as error:
         raise ValueError("write public release keys as they were made, ed25519:…") from error
+
+
+def _revocations(texts: list[str]) -> list[str]:
+    try:
+        for text in texts:
+            revoked(text)
+    except KeyRefused as error:
+        raise ValueError("write each line as `formats release revocation` printed it, revoked:…") from error
+    return texts
 
 
 class CentralConfig(BaseModel):
@@ -58,6 +69,8 @@ class CentralConfig(BaseModel):
     countries_extra: str = ""
     # Public keys whose pack releases may be published; collectors that enrol learn them.
     release_keys: Annotated[list[str], AfterValidator(_release_keys)] = []
+    # Revocations of release keys: these keys count no more, here and at each collector that asks for its status.
+    revoked_release_keys: Annotated[list[str], Field(max_length=revocations.MOST), AfterValidator(_revocations)] = []
     # Fewest members behind a figure in an edition that members may read, so that none can be recognised.
     trend_minimum_members: int = Field(default=3, ge=1)
     email_host: str = ""
@@ -70,7 +83,12 @@ class CentralConfig(BaseModel):
 
     @property
     def trusted_release_keys(self) -> tuple[VerifyKey, ...]:
-        return tuple(VerifyKey.from_text(text) for text in self.release_keys)
+        keys = (VerifyKey.from_text(text) for text in self.release_keys)
+        return tuple(key for key in keys if key.key_id not in self.revoked_key_ids)
+
+    @property
+    def revoked_key_ids(self) -> frozenset[str]:
+        return frozenset(revoked(text).key_id for text in self.revoked_release_keys)
 
 
 def load(path: Path | None = None) -> CentralConfig:

@@ -107,6 +107,18 @@ def ask(data: Path, command: str, *, timeout: float = 600.0, **parameters: objec
             with client.makefile("rb") as answer:
                 line = answer.readline(_LONGEST_ANSWER)
         told = json.loads(line)
+    except TimeoutError as error:
+        raise NotReachableError(
+            f"The centre that runs on this data folder has not answered within {timeout:.0f} seconds.",
+            next_step="Try again later; its log says what it is doing.",
+            code="centre-slow",
+        ) from error
+    except PermissionError as error:
+        raise CyberAlarmError(
+            "This account may not speak with the centre on this data folder.",
+            next_step="Use the account that the centre runs as.",
+            code="not-permitted",
+        ) from error
     except (OSError, ValueError) as error:
         raise NotReachableError(
             "No centre is running on this data folder.",

@@ -1,92 +1,25 @@
-"""Joins the nouns, and ends the program: with words and an exit code, never with a traceback for what a person can mend.
+"""Ends the program: with words and an exit code, never with a traceback for what a person can mend.
 
-Each noun's module is imported only when it is used, so that a collector starts without Django. What is no error of ours and not
-the operating system's or the database's word about files, disks and networks is a defect, and keeps its traceback.
+What is no error of ours and not the operating system's or the database's word about files, disks and networks is a defect, and
+keeps its traceback. Typer takes longer to load than all packs, so it is asked only where more than a plain `formats decode` is
+wanted.
 """
 
 from __future__ import annotations
 
 import errno
-import importlib
-import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-import typer
-from typer.core import TyperGroup
-
-from cyberalarm import __version__
-from cyberalarm.cli.printing import ExitCode, exit_code, log_to_stderr, print_error
+from cyberalarm.cli import decoding
+from cyberalarm.cli.printing import ExitCode, exit_code, print_error
 from cyberalarm.core.errors import CyberAlarmError, NotReachableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# noun -> (module, one line for --help)
-NOUNS = {
-    "collector": ("cyberalarm.cli.collector", "Run a collector on a member's network."),
-    "central": ("cyberalarm.cli.central", "Run the centre."),
-    "scanner": ("cyberalarm.cli.scanner", "Scan what a member owns, with authority, for known vulnerabilities."),
-    "formats": ("cyberalarm.cli.formats", "How vendors write: decode lines, list and check packs."),
-    "lab": ("cyberalarm.cli.lab", "Make and play scripted suspicious activity."),
-    "demo": ("cyberalarm.cli.demo", "The whole system at work on this machine."),
-}
-# Logs nothing, and is used in pipelines, where starting should take no time.
-SILENT = "formats"
-
-
-class _LateGroup(TyperGroup):
-    """A group whose members are imported when they are asked for."""
-
-    def __init__(self, **settings: object) -> None:
-        super().__init__(**settings)  # type: ignore[arg-type]
-        self.commands = dict.fromkeys(NOUNS)  # type: ignore[assignment]  # the names, for suggestions
-
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> object:  # type: ignore[override]  # noqa: ARG002
-        if cmd_name not in NOUNS:
-            return None
-        module, words = NOUNS[cmd_name]
-        if cmd_name != SILENT:
-            log_to_stderr(logging.WARNING)
-        noun: typer.Typer = importlib.import_module(module).app
-        # As at the root: help and errors in plain text, and no options about shells.
-        noun.rich_markup_mode = None
-        noun._add_completion = False  # noqa: SLF001 - Typer has no public way to say it once for all nouns
-        command = typer.main.get_command(noun)
-        command.help = command.help or words
-        command.name = cmd_name
-        return command
-
-    def format_commands(self, ctx: typer.Context, formatter: object) -> None:  # type: ignore[override]  # noqa: ARG002
-        with formatter.section("Commands"):  # type: ignore[attr-defined]
-            formatter.write_dl([(noun, words) for noun, (_, words) in NOUNS.items()])  # type: ignore[attr-defined]
-
-
-# Typer's own tracebacks show the source around each step; the plain ones are shorter, and never hold values.
-app = typer.Typer(
-    cls=_LateGroup,
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"max_content_width": 120},  # of help, where the terminal is as wide
-)
-
-
-def _tell_version(wanted: bool) -> None:
-    if wanted:
-        sys.stdout.write(f"cyberalarm {__version__}\n")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_tell_version, is_eager=True)
-    ] = False,
-) -> None:
-    """CyberAlarm: collectors, the centre, and the scanner."""
+_INTERRUPTED = 130  # as shells count a program that SIGINT ended
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -95,9 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that stdout cannot write is no reason to fail
     try:
         try:
-            app(arguments, prog_name="cyberalarm")
+            _run(sys.argv[1:] if arguments is None else arguments)
         finally:
             sys.stdout.flush()  # here, where a full disk can still be said
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
     except BrokenPipeError:
         _forget_stdout()
         sys.exit(ExitCode.FAILED)
@@ -109,6 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _forget_stdout()
         sys.exit(exit_code(told))
     sys.exit(ExitCode.DONE)
+
+
+def _run(arguments: Sequence[str]) -> None:
+    wanted = decoding.plain(arguments)
+    if wanted is not None:
+        decoding.decode(wanted)
+        return
+    from cyberalarm.cli.nouns import app
+
+    app(arguments, prog_name="cyberalarm")
 
 
 def _forget_stdout() -> None:

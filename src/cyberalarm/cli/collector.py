@@ -19,6 +19,7 @@ from cyberalarm.cli.printing import (
     ExitCode,
     Output,
     byte_progress,
+    harmless,
     log_to_stderr,
     print_document,
     print_rows,
@@ -154,11 +155,11 @@ def doctor(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> 
         console = result_console()
         signs = {Verdict.GOOD: "good     ", Verdict.ATTENTION: "attention", Verdict.BAD: "BAD      "}
         for check in checks:
-            console.print(f"{signs[check.verdict]}  {check.link}: {check.found}")
+            console.print(harmless(f"{signs[check.verdict]}  {check.link}: {check.found}"))
             if check.next_step:
-                console.print(f"           → {check.next_step}")
+                console.print(harmless(f"           → {check.next_step}"))
             if check.sample:
-                console.print(f"           such a line, redacted: {check.sample}")
+                console.print(harmless(f"           such a line, redacted: {check.sample}"))
 
     print_rows(output, [asdict(check) for check in checks], show)
     ends = {Verdict.GOOD: ExitCode.DONE, Verdict.ATTENTION: ExitCode.INCOMPLETE, Verdict.BAD: ExitCode.FAILED}

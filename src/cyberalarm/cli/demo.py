@@ -160,13 +160,13 @@ class _Run:
             self._sign_ins += [officer, player.sign_in]
 
     def _start_collectors(self) -> None:
-        from cyberalarm.collector.service import read_state
+        from cyberalarm.collector import state
 
         for player in self._players:
             self.stage.start(f"collector-{player.key}", "collector", "run", "--config", str(player.config_path))
         for player in self._players:
             folder = player.config.data
-            self.stage.wait_for("Starting a collector", lambda folder=folder: read_state(folder) is not None, 30)  # type: ignore[misc]
+            self.stage.wait_for("Starting a collector", lambda folder=folder: state.read(folder) is not None, 30)  # type: ignore[misc]
 
     def _play(self, seed: str, scale: float) -> Truth:
         from cyberalarm.lab.generate import plan
@@ -302,12 +302,10 @@ class _Run:
 
 def _own_ledger(player: Player) -> Ledger:
     """The collector's own ledger over all devices, from the note that it leaves."""
-    from cyberalarm.collector.service import read_state
+    from cyberalarm.collector import state
 
     total = Ledger()
-    state = read_state(player.config.data) or {}
-    devices = state.get("devices")
-    if isinstance(devices, dict):
-        for view in devices.values():
-            total.merge(Ledger.from_json(view["ledger"]))
+    note = state.read(player.config.data)
+    for device in note.devices.values() if note else ():
+        total.merge(Ledger.from_json(device.ledger))
     return total

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cyberalarm.cli import releases
+from cyberalarm.cli import decoding, releases
 from cyberalarm.cli.printing import ExitCode, Output, print_document, print_error, print_rows, result_console
 from cyberalarm.formats.library import bundled, compile_bundled
 
 if TYPE_CHECKING:
-    from cyberalarm._kernel import Sieve
     from cyberalarm.formats.pack import Pack
 
 app = typer.Typer(no_args_is_help=True, help="How vendors write: decode lines, list and check packs.")
 
 app.add_typer(releases.app, name="release")
 
-_PIECE = 4 * 1024 * 1024
 OutputOption = Annotated[Output, typer.Option("--output", help="human, json or jsonl")]
 
 
@@ -35,6 +32,7 @@ def decode(
             exists=True,
             dir_okay=False,
             allow_dash=True,
+            path_type=str,  # Typer 0.29 knows a - only as a text
         ),
     ] = None,
     output: OutputOption = Output.JSONL,
@@ -42,100 +40,7 @@ def decode(
     config: Annotated[Path | None, typer.Option(help="A collector's configuration, for its networks.")] = None,
 ) -> None:
     """Decode lines: one JSON object for each, in order, with its number, outcome, product and event."""
-    decoder = _Decoder(sieve, config, _Rows(output))
-    for source in files or [Path("-")]:
-        if source == Path("-"):
-            decoder.stream(sys.stdin.buffer)
-        else:
-            with source.open("rb") as lines:
-                decoder.stream(lines)
-    decoder.finish()
-
-
-class _Rows:
-    """Writes decoded rows as they come, in one of the forms of output; `end` closes the form."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-        self._begun = False
-
-    def write(self, jsonl: bytes) -> None:
-        out = sys.stdout.buffer
-        if self._output is Output.JSONL:
-            out.write(jsonl)
-        else:
-            for row in jsonl.splitlines():
-                out.write(self._person(row) if self._output is Output.HUMAN else self._element(row))
-        out.flush()
-
-    def end(self) -> None:
-        if self._output is Output.JSON:
-            sys.stdout.buffer.write(b"\n]\n" if self._begun else b"[]\n")
-            sys.stdout.buffer.flush()
-
-    def _element(self, row: bytes) -> bytes:
-        before = b",\n" if self._begun else b"[\n"
-        self._begun = True
-        return before + row
-
-    def _person(self, row: bytes) -> bytes:
-        told = json.loads(row)
-        fields = "  ".join(
-            f"{name}={value if isinstance(value, str) else json.dumps(value)}"
-            for name, value in told.get("event", {}).items()
-        )
-        return f"{told['line']:>7}  {told['outcome']:12}  {told.get('product', '')}  {fields}".rstrip().encode() + b"\n"
-
-
-class _Decoder:
-    """Decodes streams in pieces, so that memory is bounded by the piece."""
-
-    def __init__(self, sieve: bool, config: Path | None, rows: _Rows) -> None:
-        self._kernel = bundled().kernel
-        self._offset = 0
-        self._sieve: Sieve | None = None
-        if sieve or config:
-            # Only here: plain decoding starts sooner without them.
-            from cyberalarm.collector import config as configuration
-            from cyberalarm.collector import sieve as sieves
-
-            settings = configuration.load(config)
-            self._offset = settings.utc_offset_s if config else 0
-            self._sieve = sieves.build(settings) if sieve else None
-        self._rows = rows
-        self._line = 1
-
-    def finish(self) -> None:
-        self._rows.end()
-
-    def stream(self, lines: BinaryIO) -> None:
-        from cyberalarm.collector.receive.chunk import LONGEST_LINE
-
-        rest = b""
-        while piece := lines.read(_PIECE):
-            whole, newline, rest = (rest + piece).rpartition(b"\n")
-            if newline:
-                self._write(whole + newline)
-            elif len(rest) > LONGEST_LINE:
-                rest = self._skip_over_long(rest, lines)
-        if rest:
-            self._write(rest)
-
-    def _skip_over_long(self, begun: bytes, lines: BinaryIO) -> bytes:
-        """Write the over-long line as one overflow, and give what follows its end."""
-        self._write(begun[: 128 * 1024] + b"\n")
-        while piece := lines.read(_PIECE):
-            _, newline, rest = piece.partition(b"\n")
-            if newline:
-                return rest
-        return b""
-
-    def _write(self, whole: bytes) -> None:
-        batch = self._kernel.decode(whole, received_ms=int(time.time() * 1000), utc_offset_s=self._offset)
-        if self._sieve:
-            self._sieve.apply(batch)
-        self._rows.write(batch.jsonl(self._line))
-        self._line += batch.lines
+    decoding.decode(decoding.Wanted([Path(file) for file in files or []], output, sieve, config))
 
 
 @app.command("list")

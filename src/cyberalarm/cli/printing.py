@@ -5,14 +5,14 @@ Only results go to stdout. Progress is shown on a terminal only. Nothing here de
 
 from __future__ import annotations
 
-import json
 import sys
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
 from cyberalarm.core.errors import CyberAlarmError, NotReachableError, RefusedError
 
-# rich and structlog take longer to load than many commands take, so they are loaded where they are used.
+# rich and structlog take longer to load than many commands take, so they are loaded where they are used; json, which takes a
+# moment, as well, since decoding starts in pipelines.
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -51,10 +51,10 @@ def exit_code(error: CyberAlarmError) -> ExitCode:
 def print_error(error: CyberAlarmError) -> None:
     """Say on stderr what happened, what to do next, and the stable code."""
     said = [error.what, *([error.next_step] if error.next_step else []), f"(code: {error.code})"]
-    sys.stderr.write("".join(f"{_harmless(line)}\n" for line in said))
+    sys.stderr.write("".join(f"{harmless(line)}\n" for line in said))
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """Text that cannot steer a terminal: it may hold words of strangers."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
@@ -73,10 +73,14 @@ def progress_console() -> Console:
 
 
 def print_json(value: object) -> None:
+    import json
+
     sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
 
 
 def print_jsonl(rows: Iterable[Mapping[str, object]]) -> None:
+    import json
+
     for row in rows:
         sys.stdout.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
 

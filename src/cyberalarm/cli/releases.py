@@ -1,4 +1,4 @@
-"""`cyberalarm formats release new-key|build|verify`: packs for collectors that run, signed by a release key."""
+"""`cyberalarm formats release new-key|revocation|build|verify`: packs for collectors that run, signed by a release key."""
 
 from __future__ import annotations
 
@@ -32,6 +32,17 @@ def new_key(
     key = SigningKey.generate()
     key.save(file)
     result_console().print(key.verify_key.to_text())
+
+
+@app.command()
+def revocation(
+    key: Annotated[Path, typer.Argument(help="The private release key's file.", exists=True, dir_okay=False)],
+) -> None:
+    """Print the line that revokes this key for good. Nothing is revoked until it stands in the centre's configuration."""
+    from cyberalarm.envelope.keys import SigningKey
+    from cyberalarm.envelope.revocations import revoke
+
+    result_console().print(revoke(SigningKey.load(key)))
 
 
 @app.command()

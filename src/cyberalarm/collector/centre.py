@@ -7,6 +7,7 @@ session: envelopes and requests are signed. Raises CentreUnreachableError when t
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from urllib3.util import Timeout, make_headers
 
 from cyberalarm import __version__
 from cyberalarm.collector.errors import CentreRefusedError, CentreUnreachableError
+from cyberalarm.envelope.canonical import require
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -28,6 +30,8 @@ _MOST_ANSWER = 1024 * 1024
 _TIMEOUT = Timeout(connect=15, read=90)
 STATUS_PATH = _API + "/status"
 PACKS_PATH = _API + "/packs/"
+_CODE = re.compile("[a-z0-9-]{1,64}")
+_LONGEST_DETAIL = 1000  # characters; it is shown and kept in a note
 # Codes that mean "not now" whatever the HTTP status.
 _LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT}
 
@@ -51,9 +55,9 @@ class Centre:
         """Post an envelope; gives its receipt."""
         return self._send("POST", _API + "/envelopes", envelope, {"Content-Type": "application/octet-stream"})
 
-    def status(self, headers: dict[str, str]) -> bytes:
-        """Ask for the status with a signed request; gives the status document."""
-        return self._send("GET", STATUS_PATH, None, headers)
+    def status(self, headers: dict[str, str], path: str = STATUS_PATH) -> bytes:
+        """Ask for the status with a signed request, whose path may say what is in use here; gives the status document."""
+        return self._send("GET", path, None, headers)
 
     def packs(self, sha256: str, size: int, headers: dict[str, str]) -> bytes:
         """Ask for the pack release of this digest and length with a signed request; whatever comes, it is hardly longer."""
@@ -139,12 +143,13 @@ def _is_page(answer: BaseHTTPResponse, content: bytes) -> bool:
 def _problem(answer: BaseHTTPResponse, content: bytes) -> Exception:
     try:
         problem = json.loads(content)
-        code, detail = str(problem["code"]), str(problem["detail"])
-    except (ValueError, KeyError, TypeError):
+        code, detail = str(problem["code"]), str(problem["detail"])[:_LONGEST_DETAIL]
+        require(bool(_CODE.fullmatch(code)), "no code of ours")
+    except (ValueError, KeyError, TypeError, RecursionError):
         problem, code, detail = {}, f"http-{answer.status}", f"The centre answered {answer.status}."
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _LATER:
         wait = answer.headers.get("Retry-After", "")
-        return CentreUnreachableError(detail, wait=float(wait) if wait.isdigit() else None)
+        return CentreUnreachableError(detail, wait=float(wait) if wait.isdecimal() else None)
     if code.startswith("http-"):
         # Not our centre's own words: a captive portal or a proxy in between. It may go away.
         return CentreUnreachableError(

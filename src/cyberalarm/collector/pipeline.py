@@ -49,12 +49,16 @@ _EARLIEST_MS = 946_684_800_000  # 2000-01-01: what the centre takes, at the earl
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Gathered and drained, but not yet in the spool. `alarms` are None for a centre that does not read them."""
+    """Gathered and drained, but not yet in the spool. `alarms` are None for a centre that does not read them.
+
+    `release` is the pack release by which the lines were read, 0 for the packs of the program.
+    """
 
     ledgers: Mapping[str, Ledger]
     arrow_ipc: bytes
     rows: int
     alarms: tuple[Alarm, ...] | None = None
+    release: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Sealer:
 
     def put(self, spool: Spool, bundle: Bundle, *, last: bool = False) -> Link:
         """Seal a bundle and spool it. Raises SpoolFullError."""
-        payload = pack(bundle.ledgers, bundle.arrow_ipc, bundle.alarms)
+        payload = pack(bundle.ledgers, bundle.arrow_ipc, bundle.alarms, bundle.release)
         lines = sum(ledger.received for ledger in bundle.ledgers.values())
 
         def seal_at(sequence: int, previous: str) -> bytes:
@@ -210,7 +214,7 @@ class Pipeline:
                 return None
             arrow_ipc, rows = self._summary.drain()
             alarms = self._watch.told() if self._watch is not None and self.tells_alarms else None
-            self._pending = Bundle(self._ledgers, arrow_ipc, rows, alarms)
+            self._pending = Bundle(self._ledgers, arrow_ipc, rows, alarms, self.library.release)
             self._ledgers = {}
             self.change_packs()
         bundle = self._pending

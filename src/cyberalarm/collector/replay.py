@@ -129,12 +129,17 @@ def replay(
     """Replay files in order. Each file is a device of its own, unless `device` names one for all.
 
     `on_progress` is told the bytes read. Waits up to `wait` seconds for room in the spool, and for receipts once all is read.
-    Raises NotEnrolledError, BusyFolderError, SpoolFullError, ConfigurationError for a file that cannot be read.
+    Raises NotEnrolledError, BusyFolderError, SpoolFullError, ConfigurationError for a file that cannot be read; what was read
+    until then is spooled and sent.
     """
     with _running(config, wait) as run:
         before = run.spool.head.sequence
-        for path in files:
-            _replay_file(run, path, device or path.name, on_progress)
+        try:
+            for path in files:
+                _replay_file(run, path, device or path.name, on_progress)
+        except ConfigurationError:
+            run.finish()
+            raise
         run.finish()
     devices = {name: view.ledger for name, view in run.pipeline.views.items()}
     bundles = run.spool.head.sequence - before
@@ -168,4 +173,10 @@ def _replay_file(run: _Run, path: Path, source: str, on_progress: Callable[[int]
             run.take(Chunk(source, framing.finish()), reference)
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or "it is damaged"
-        raise ConfigurationError(f"{path}: cannot be read: {reason}.", next_step="Check the path.") from error
+        taken = run.pipeline.totals.received
+        step = (
+            f"{taken:,} lines were taken in until then. Replay only what is missing: what is replayed twice is counted twice."
+            if taken
+            else "Check the path."
+        )
+        raise ConfigurationError(f"{path}: cannot be read: {reason}.", next_step=step) from error

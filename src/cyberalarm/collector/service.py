@@ -6,7 +6,6 @@ that never should, it stops as cleanly and says so, rather than stand there half
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, replace
 from threading import Event, RLock, Thread
@@ -33,11 +32,9 @@ from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.core.versions import older
 from cyberalarm.envelope.documents import Status
 from cyberalarm.envelope.payload import FORM_WITH_ALARMS
-from cyberalarm.envelope.requests import sign_request
+from cyberalarm.envelope.requests import InUse, sign_request
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cyberalarm.collector.config import CollectorConfig
     from cyberalarm.envelope.documents import Offer
     from cyberalarm.formats.library import Library
@@ -177,7 +174,8 @@ class Service:
             self._ending.wait(_STATUS_SECONDS)
 
     def _ask_status(self) -> None:
-        status = Status.read(self._centre.status(self._signed(STATUS_PATH)), self._identity.receipt_key)
+        path = f"{STATUS_PATH}?{self._in_use().to_query()}"
+        status = Status.read(self._centre.status(self._signed(path), path), self._identity.receipt_key)
         if status.collector != self._identity.collector:
             raise CentreRefusedError("status-other", "The centre's status is for another collector.")
         self._clock_ahead_ms = int(time.time() * 1000) - status.time
@@ -185,7 +183,12 @@ class Service:
         self._shipper.hold = status.stop or older(__version__, status.minimum_version)
         self._pipeline.tells_alarms = status.bundle_form >= FORM_WITH_ALARMS
         self._take_up_key(status)
+        self._use(self._updates.heed(status.revoked))
         self._use(self._updates.follow(status.release, self._fetch))
+
+    def _in_use(self) -> InUse:
+        note = self._updates.note_of(self._pipeline.library)
+        return InUse(__version__, note.release, note.refused_code)
 
     def _signed(self, path: str) -> dict[str, str]:
         return sign_request(self._key, self._identity.collector, "GET", path, b"", int(time.time() * 1000))
@@ -247,12 +250,3 @@ class Service:
             notes.write(self._config.data, state)
         except OSError as error:
             log.warning("state.unwritten", reason=error.strerror)
-
-
-def read_state(folder: Path) -> dict[str, object] | None:
-    """The running collector's note as plain JSON."""
-    try:
-        value = json.loads((folder / notes.STATE).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -107,7 +108,8 @@ class Spool:
         try:
             write_durably(self._path(sequence), envelope)
         except OSError as error:
-            self._path(sequence).unlink(missing_ok=True)  # in place, but not surely on the disk
+            with suppress(OSError):  # a disk that became read-only; the next attempt takes its place
+                self._path(sequence).unlink()  # in place, but not surely on the disk
             raise SpoolFullError(
                 f"A bundle cannot be written: {error.strerror}.",
                 next_step="Free some space on the disk of the data folder.",

@@ -3,13 +3,13 @@
 Invariants
 - Nothing is used that was not signed by a release key that this collector trusts; the centre's own signature is not enough.
   Signature and number are verified again at each start.
-- Numbers only rise: the highest that was ever in use is kept (`floor.json`), and outlives a withdrawal.
+- Numbers only rise, and a key that was revoked is never believed again, in this run or a later one (`pack_trust`).
 - A release that is refused changes nothing: the packs in use stay, and its code and words are in `note`.
 - Files are put in place whole. A kill at any point leaves the release of before, or the new one.
 
 In the folder: `release` (the file as it was fetched), `compiled-<name>.bin` (the kernel's form of it together with the bundled
-packs, for one edition of the program), `floor.json`. The compiled form is a convenience like the interpreter's own: whoever can
-write here holds the collector's key as well.
+packs, for one edition of the program), the two files of `pack_trust`. The compiled form is a convenience like the interpreter's
+own: whoever can write here holds the collector's key as well.
 
 `load` is for any process and quick; the others belong to the process that holds the data folder.
 """
@@ -31,6 +31,7 @@ from cyberalarm._kernel import Packs
 from cyberalarm.collector import identity as identities
 from cyberalarm.collector.errors import NotEnrolledError
 from cyberalarm.collector.files import flush_folder, write_durably
+from cyberalarm.collector.pack_trust import FLOOR, REVOKED, PackTrust
 from cyberalarm.collector.preparing import prepare
 from cyberalarm.collector.state import PacksNote
 from cyberalarm.core.errors import ConfigurationError, CyberAlarmError, NotReachableError, RefusedError
@@ -55,7 +56,6 @@ FOLDER = "packs"
 REFUSED_SECONDS = 3600.0  # until a release that was refused is looked at again
 _RELEASE = "release"
 _OFFERED = "offered"
-_FLOOR = "floor.json"
 _DIGEST_BYTES = 32
 
 
@@ -100,7 +100,7 @@ class Delivered(Library):
 
     def __init__(self, release: Release, sha256: str, used: list[str], kernel: Packs) -> None:
         super().__init__(kernel, lambda: delivery.merged(release.packs))
-        self.number = release.number
+        self.release = release.number
         self.sha256 = sha256
         self.used = used
 
@@ -108,8 +108,9 @@ class Delivered(Library):
 class Updates:
     def __init__(self, data: Path, trusted: Sequence[VerifyKey]) -> None:
         self._folder = data / FOLDER
-        self._trusted = tuple(trusted)
+        self._trust = PackTrust(self._folder, trusted)
         self._used = ""  # digest of the release in use
+        self._used_key = ""  # and the id of the key that signed it
         self._refused: dict[Offer, float] = {}  # and when
         self.note = PacksNote()
 
@@ -119,7 +120,7 @@ class Updates:
             raw, release = self._kept()
             sha256 = releases.digest(raw)
             compiled = _Compiled.from_bytes(self._compiled(sha256).read_bytes())
-            return self._use(release, sha256, compiled, Packs.unpack(compiled.packed))
+            return self._use(raw, release, compiled, Packs.unpack(compiled.packed))
         except FileNotFoundError:
             return bundled()
         except (RefusedError, OSError, ValueError) as error:
@@ -134,12 +135,23 @@ class Updates:
             if sha256 == self._used:
                 return None
             compiled = self._prepare(self._folder / _RELEASE, sha256)
-            return self._use(release, sha256, compiled, Packs.unpack(compiled.packed))
+            return self._use(raw, release, compiled, Packs.unpack(compiled.packed))
         except FileNotFoundError:
             return None
         except (RefusedError, OSError, ValueError) as error:
             self._refuse(0, _as_refusal(error))
             return None
+
+    def heed(self, revocations: Sequence[str]) -> Library | None:
+        """Believe no more in release keys that revoke themselves; gives the bundled packs if those in use were signed by one."""
+        try:
+            self._trust.heed(revocations)
+        except OSError as error:  # it holds for this run, and is said again with the next status
+            log.warning("packs.revocations_unwritten", reason=error.strerror)
+        if not self._used or self._used_key in {key.key_id for key in self._trust.keys}:
+            return None
+        log.warning("packs.key_revoked", release=self.note.release)
+        return self._end_use()
 
     def follow(self, offer: Offer | None, fetch: Callable[[Offer], bytes]) -> Library | None:
         """Do as the centre's status says; gives other packs to use from now on, if there are."""
@@ -168,7 +180,7 @@ class Updates:
                 next_step="It is fetched again within the hour.",
                 code="release-other",
             )
-        release = releases.read(raw, self._trusted)
+        release = releases.read(raw, self._trust.keys)
         if release.number != offer.number:
             raise DeliveryRefused(
                 f"The pack release is number {release.number}, not {offer.number}.", code="release-other"
@@ -184,14 +196,14 @@ class Updates:
             flush_folder(self._folder)
         finally:
             offered.unlink(missing_ok=True)
-        library = self._use(release, offer.sha256, compiled, kernel)
+        library = self._use(raw, release, compiled, kernel)
         self._raise_floor()
         self._tidy()
         return library
 
     def _worth_fetching(self, offer: Offer) -> None:
         """Raises RefusedError for what could not be used anyway."""
-        if not self._trusted:
+        if not self._trust.keys:
             raise DeliveryRefused(
                 f"The centre offers pack release {offer.number}, but this collector trusts no release key.",
                 next_step="Enrol again with a new token, or write packs.release_keys into the configuration.",
@@ -204,7 +216,7 @@ class Updates:
     def _kept(self) -> tuple[bytes, Release]:
         """The release on disk, verified. Raises FileNotFoundError when there is none, RefusedError when it is not to be used."""
         raw = (self._folder / _RELEASE).read_bytes()
-        release = releases.read(raw, self._trusted)
+        release = releases.read(raw, self._trust.keys)
         delivery.check_number(release.number, releases.digest(raw), *self._floor())
         delivery.check_program(__version__, release.program)
         return raw, release
@@ -212,26 +224,13 @@ class Updates:
     def _raise_floor(self) -> None:
         """Remember the release in use as the newest; should that fail, the release itself, on disk, still says so."""
         try:
-            content = {"number": self.note.release, "sha256": self._used}
-            write_durably(self._folder / _FLOOR, json.dumps(content).encode())
+            self._trust.raise_floor(self._used_key, self.note.release, self._used)
         except OSError as error:
             log.warning("packs.floor_unwritten", reason=error.strerror)
 
     def _floor(self) -> tuple[int, str]:
         """Number and digest of the newest release that was ever in use. Raises DeliveryRefused when that cannot be told."""
-        if self._used:
-            return self.note.release, self._used
-        try:
-            value = json.loads((self._folder / _FLOOR).read_bytes())
-            return int(value["number"]), str(value["sha256"])
-        except FileNotFoundError:
-            return 0, ""
-        except (ValueError, KeyError, TypeError) as error:
-            raise DeliveryRefused(
-                "It cannot be told which pack release was the newest here: its note is damaged.",
-                next_step=f"Remove {self._folder}; the current release is fetched again.",
-                code="release-floor",
-            ) from error
+        return (self.note.release, self._used) if self._used else self._trust.floor()
 
     def _compiled(self, sha256: str) -> Path:
         name = hashlib.sha256(f"{edition()} {sha256}".encode()).hexdigest()[:16]
@@ -243,16 +242,17 @@ class Updates:
         # A name of this process's own: the check that a killed one began may still be at work.
         draft = target.with_suffix(f".{os.getpid()}.draft")
         try:
-            used = prepare(release, draft, self._trusted)
+            used = prepare(release, draft, self._trust.keys)
             made = _Compiled(draft.read_bytes(), used)
         finally:
             draft.unlink(missing_ok=True)
         write_durably(target, made.to_bytes())
         return made
 
-    def _use(self, release: Release, sha256: str, compiled: _Compiled, kernel: Packs) -> Library:
-        self._used = sha256
-        library = Delivered(release, sha256, compiled.used, kernel)
+    def _use(self, raw: bytes, release: Release, compiled: _Compiled, kernel: Packs) -> Library:
+        """Begin with a release that was read, from this file."""
+        self._used, self._used_key = releases.digest(raw), releases.signer(raw)
+        library = Delivered(release, self._used, compiled.used, kernel)
         self.note = _note(library)
         log.info("packs.in_use", release=release.number, packs=len(compiled.used))
         return library
@@ -269,6 +269,14 @@ class Updates:
         if not self._used and not kept.exists():
             self.note = PacksNote()
             return None
+        library = self._end_use()
+        if library is not None:
+            log.info("packs.withdrawn")
+        return library
+
+    def _end_use(self) -> Library | None:
+        """The bundled packs from now on, and the release off the disk; None when that cannot be."""
+        kept = self._folder / _RELEASE
         if self._used:
             self._raise_floor()
         try:
@@ -277,16 +285,15 @@ class Updates:
         except OSError as error:
             self._refuse(0, _as_refusal(error))
             return None
-        self._used = ""
+        self._used = self._used_key = ""
         self.note = PacksNote()
         self._tidy()
-        log.info("packs.withdrawn")
         return bundled()
 
     def _tidy(self) -> None:
         """Remove compiled forms of other releases and editions, and what a kill left half done."""
         with suppress(OSError):  # what cannot be removed takes room, and does no other harm
-            keep = {_RELEASE, _FLOOR, self._compiled(self._used).name}
+            keep = {_RELEASE, FLOOR, REVOKED, self._compiled(self._used).name}
             for old in self._folder.iterdir():
                 if old.name not in keep:
                     old.unlink(missing_ok=True)
@@ -300,7 +307,7 @@ class Updates:
 
 def _note(library: Library) -> PacksNote:
     if isinstance(library, Delivered):
-        return PacksNote(release=library.number, sha256=library.sha256, packs=library.used)
+        return PacksNote(release=library.release, sha256=library.sha256, packs=library.used)
     return PacksNote()
 
 
@@ -317,7 +324,7 @@ def _as_refusal(error: Exception) -> CyberAlarmError:
 
 
 def forget(data: Path) -> None:
-    """Begin anew with releases, as under a new authority: neither release nor number is kept."""
+    """Begin anew with releases, as under a new authority: neither release nor number is kept. What was revoked stays so."""
     folder = data / FOLDER
-    for name in (_RELEASE, _FLOOR):
+    for name in (_RELEASE, FLOOR):
         (folder / name).unlink(missing_ok=True)

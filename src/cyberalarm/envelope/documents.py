@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cyberalarm.envelope import canonical
+from cyberalarm.envelope import canonical, revocations
 from cyberalarm.envelope.canonical import JsonValue, count_of, flag_of, list_of, object_of, require, text_of
 from cyberalarm.envelope.errors import DocumentRefused, KeyRefused
 from cyberalarm.envelope.keys import SIGNATURE_BYTES, AnalysisPublicKey, SigningKey, VerifyKey
@@ -145,7 +145,8 @@ class Status:
     `packs` is the version of the packs in the centre's own program, `release` what it has published beyond them, left out of the
     document where that is nothing; `sieve` are additional rules of the sieve; `stop` tells the
     collector to send nothing for now; `next_sequence` and `previous` are where its chain goes on. `bundle_form` is the newest
-    form of a payload that the centre reads, left out where that is the first.
+    form of a payload that the centre reads, left out where that is the first. `revoked` are revocations of release keys
+    (`envelope.revocations`), which prove themselves; left out where there is none.
     """
 
     collector: str
@@ -159,6 +160,7 @@ class Status:
     analysis_keys: tuple[AnalysisPublicKey, ...]
     bundle_form: int = 1
     release: Offer | None = None
+    revoked: tuple[str, ...] = ()
 
     KIND = "status"
 
@@ -177,6 +179,7 @@ class Status:
                 "analysis_keys": [k.to_text() for k in self.analysis_keys],
                 **({"bundle_form": self.bundle_form} if self.bundle_form > 1 else {}),
                 **({"release": self.release.to_json()} if self.release else {}),
+                **({"revoked": list(self.revoked)} if self.revoked else {}),
             },
             key,
         )
@@ -186,7 +189,7 @@ class Status:
         """Raises DocumentRefused or SignatureRefused."""
         value = read(cls.KIND, raw, key)
         try:
-            value = _exactly(value, cls, may={"bundle_form", "release"})
+            value = _exactly(value, cls, may={"bundle_form", "release", "revoked"})
             return cls(
                 collector=text_of(value["collector"], 16),
                 packs=text_of(value["packs"], 64),
@@ -199,6 +202,7 @@ class Status:
                 analysis_keys=tuple(AnalysisPublicKey.from_text(text_of(k)) for k in list_of(value["analysis_keys"])),
                 bundle_form=count_of(value.get("bundle_form", 1), least=1),
                 release=Offer.from_json(value["release"]) if "release" in value else None,
+                revoked=tuple(text_of(one, revocations.LONGEST) for one in list_of(value.get("revoked", []))),
             )
         except (ValueError, KeyRefused) as error:
             raise DocumentRefused(f"The status document is wrong: {error}.") from error

@@ -1,4 +1,4 @@
-"""What is inside an envelope: the ledger of every device, the alarms that stand, and the events as an Arrow IPC stream.
+"""What is inside an envelope: the ledger of every device, the alarms that stand and the packs, and the events as Arrow IPC.
 
     form 1: magic "CAP1" | u32 length | ledgers (canonical JSON, device id -> counts) | u32 length | Arrow IPC
     form 2: magic "CAP2" | u32 length | ledgers | u32 length | notes (canonical JSON) | u32 length | Arrow IPC
@@ -42,22 +42,36 @@ MAX_NOTES = 256 * 1024  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What a payload holds. `alarms` are all that stand at the collector; None in form 1, which says nothing of them."""
+    """What a payload holds. `alarms` are all that stand at the collector; None in form 1, which says nothing of them.
+
+    `release` is the number of the pack release by which all its lines were read, 0 for the packs of the collector's program; None
+    where that is not said.
+    """
 
     ledgers: dict[str, Ledger]
     alarms: tuple[Alarm, ...] | None
     arrow_ipc: bytes
+    release: int | None = None
 
 
-def pack(ledgers: Mapping[str, Ledger], arrow_ipc: bytes, alarms: Iterable[Alarm] | None = None) -> bytes:
-    """Join ledgers, events and, in form 2, alarms into one payload. Raises PayloadMalformed when it could not be read again."""
+def pack(
+    ledgers: Mapping[str, Ledger],
+    arrow_ipc: bytes,
+    alarms: Iterable[Alarm] | None = None,
+    release: int | None = None,
+) -> bytes:
+    """Join ledgers, events and, in form 2, notes into one payload. Raises PayloadMalformed when it could not be read again.
+
+    Without `alarms` it is form 1, which says nothing of the release either.
+    """
     counts = canonical.encode({device: ledger.to_json() for device, ledger in ledgers.items()})
     if len(counts) > MAX_LEDGERS:
         raise PayloadMalformed("The bundle's ledgers are too long.", next_step="Put fewer devices into a bundle.")
     _read_ledgers(counts)
     parts = [counts, arrow_ipc]
     if alarms is not None:
-        notes = canonical.encode({"alarms": [alarm.to_json() for alarm in alarms], "version": 1})
+        said = {} if release is None else {"release": release}
+        notes = canonical.encode({"alarms": [alarm.to_json() for alarm in alarms], **said, "version": 1})
         _read_notes(notes)
         parts.insert(1, notes)
     framed = (piece for part in parts for piece in (_LENGTH.pack(len(part)), part))
@@ -76,7 +90,8 @@ def read(payload: bytes) -> Payload:
     arrow_ipc, at = _field(payload, at, len(payload))
     if at != len(payload):
         raise PayloadMalformed("Something follows the bundle.")
-    return Payload(_read_ledgers(counts), None if notes is None else _read_notes(notes), arrow_ipc)
+    alarms, release = (None, None) if notes is None else _read_notes(notes)
+    return Payload(_read_ledgers(counts), alarms, arrow_ipc, release)
 
 
 def unpack(payload: bytes) -> tuple[dict[str, Ledger], bytes]:
@@ -115,13 +130,14 @@ def _ledger(value: canonical.JsonValue) -> Ledger:
     return Ledger.from_json({name: canonical.count_of(count) for name, count in counts.items()})
 
 
-def _read_notes(notes: bytes) -> tuple[Alarm, ...]:
+def _read_notes(notes: bytes) -> tuple[tuple[Alarm, ...], int | None]:
     try:
         value = canonical.object_of(canonical.decode(notes))
         canonical.count_of(value.get("version"), least=1)
         listed = canonical.list_of(value.get("alarms"))
         canonical.require(len(listed) <= MAX_ALARMS, f"there are more than {MAX_ALARMS} alarms")
+        release = canonical.count_of(value["release"]) if "release" in value else None
         found = [Alarm.from_json(canonical.object_of(alarm)) for alarm in listed]
     except ValueError as error:
         raise PayloadMalformed(f"The bundle's notes are wrong: {error}.") from error
-    return tuple(sorted({alarm for alarm in found if alarm is not None}))
+    return tuple(sorted({alarm for alarm in found if alarm is not None})), release

@@ -91,6 +91,11 @@ def sign(release: Release, key: SigningKey) -> bytes:
     return made
 
 
+def signer(raw: bytes) -> str:
+    """The id of the key that a release names; who wants to know whether that is true has read it before. Raises ValueError."""
+    return text_of(object_of(canonical.decode(_split(raw)[0])).get("key"), 16)
+
+
 def read(raw: bytes, trusted: Iterable[VerifyKey]) -> Release:
     """The release, once proven to be signed by one of the trusted keys.
 

@@ -2,14 +2,16 @@
 
 A request is signed over its method, path, time and the hash of its body, and is good for five minutes around
 its time, so that a stored copy is soon worth nothing. A request that repeats within that time does no harm:
-signed requests only read.
+signed requests read, and at most say again what their collector said of itself.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from cyberalarm.envelope import canonical
 from cyberalarm.envelope.canonical import JsonValue, require, text_of
@@ -93,6 +95,39 @@ def _message(collector: str, method: str, path: str, time: int, body: bytes) -> 
         "time": time,
     }
     return b"CyberAlarm request v1\0" + canonical.encode(content)
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """What a collector says of itself when it asks for its status.
+
+    The version of its program, the number of the pack release that it reads by (0: the packs of its program), and by its code why
+    it does not use another one; empty when there is no such.
+    """
+
+    program: str
+    release: int
+    refused: str = ""
+
+    def to_query(self) -> str:
+        """As the query of the request's path, which is signed with it."""
+        said = {"program": self.program, "release": str(self.release), "refused": self.refused}
+        return urlencode({name: value for name, value in said.items() if value})
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> InUse | None:
+        """None where it is not said, or in a way that is not understood: who asks gets its status all the same."""
+        said = {name: query.get(name, "") for name in _SAID}
+        if not all(pattern.fullmatch(said[name]) for name, pattern in _SAID.items()):
+            return None
+        return cls(said["program"], int(said["release"]), said["refused"])
+
+
+_SAID = {
+    "program": re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,31}"),
+    "release": re.compile(r"0|[1-9][0-9]{0,17}"),
+    "refused": re.compile(r"[a-z-]{0,32}"),
+}
 
 
 @dataclass(frozen=True, slots=True)

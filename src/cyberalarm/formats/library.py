@@ -26,7 +26,9 @@ ROOT = Path(__file__).with_name("packs")
 
 
 class Library:
-    """Packs in order of preference, and the kernel that knows them."""
+    """Packs in order of preference, and the kernel that knows them. `release` numbers the pack release; 0: the bundled packs."""
+
+    release = 0
 
     def __init__(self, kernel: Packs, packs: Callable[[], tuple[Pack, ...]]) -> None:
         self.kernel = kernel

@@ -45,6 +45,7 @@ def lint_together(packs: tuple[Pack, ...]) -> list[Issue]:
         for number, example in enumerate(pack.example, 1):
             issues += _check_example(library, pack, f"example {number}", example)
         issues += _unused_maps(pack)
+        issues += _unused_kinds(pack)
         issues += _missing_examples(library, pack)
         issues += _overlaps(library, pack, fallbacks)
     return issues
@@ -76,6 +77,11 @@ def _maps_used(pack: Pack) -> set[str]:
 def _unused_maps(pack: Pack) -> list[Issue]:
     unused = sorted(set(pack.maps) - _maps_used(pack))
     return [Issue(pack.name, f"maps.{name}", "no field uses this table") for name in unused]
+
+
+def _unused_kinds(pack: Pack) -> list[Issue]:
+    used = {name for line in pack.line for name in line.kinds}
+    return [Issue(pack.name, f"kind {kind.name!r}", "no line names it") for kind in pack.kind if kind.name not in used]
 
 
 def _missing_examples(library: Library, pack: Pack) -> list[Issue]:

@@ -1,7 +1,8 @@
 """The shape of a pack file, checked strictly: an unknown key is an error that names file and key.
 
 A pack says how a product's lines are recognised (`begins`, `contains`, `programs`, `locate`), split (`syntax`) and understood
-(`kind`: conditions, then fields). No code stands in packs. docs/packs.md describes every key.
+(`kind`: conditions, then fields). Kinds that several lines have stand once, under the pack; when it has been read, each line has
+them all. No code stands in packs. docs/packs.md describes every key.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from cyberalarm.core.outcome import Outcome
 Text = Annotated[str, Field(min_length=1)]
 Sensor = Literal["firewall", "ids", "antivirus", "antispam"]
 Slots = Text | list[Text | list[Text]]
+# In `kinds`: all of the pack's that are not named; in `names`: what stands before the names of all other slots.
+OTHERS = "*"
+# Slots that no syntax fills, as the kernel knows them.
+PSEUDO = frozenset({"@prefix", "@program", "@msgid", "@message", "@columns"})
 
 
 class _Strict(BaseModel):
@@ -92,11 +97,50 @@ class Kind(_Strict):
     name: Text
     noise: bool = False
     again: bool = False
+    like: bool = False
     sensor: Sensor | None = None
     when: Conditions | list[Conditions] = {}
     columns: list[Text] = []
     require: list[Text] | None = None
     fields: FieldTable = {}
+
+    def slots(self) -> set[str]:
+        """The names of all slots that it asks for."""
+        conditions = self.when if isinstance(self.when, list) else [self.when]
+        return {slot for table in conditions for slot in table}.union(*map(_slots_of, self.fields.values()))
+
+    def over(self, shared: Kind) -> Kind:
+        """The shared kind with what this one says otherwise."""
+        said = {key: getattr(self, key) for key in self.model_fields_set - {"like", "fields"}}
+        return shared.model_copy(update={**said, "fields": {**shared.fields, **self.fields}})
+
+    def renamed(self, names: dict[str, str]) -> Kind:
+        """The same kind over slots of other names."""
+        if not names:
+            return self
+        rest = names.get(OTHERS, "")
+        names = {slot: names.get(slot, slot if slot in PSEUDO else rest + slot) for slot in self.slots()}
+        tables = self.when if isinstance(self.when, list) else [self.when]
+        when = [{names[slot]: test for slot, test in table.items()} for table in tables]
+        fields = {target: _renamed(source, names) for target, source in self.fields.items()}
+        return self.model_copy(update={"when": when if isinstance(self.when, list) else when[0], "fields": fields})
+
+
+def _slots_of(source: Slots | FieldSource) -> set[str]:
+    slots = source.from_ if isinstance(source, FieldSource) else source
+    if isinstance(slots, str):
+        return {slots}
+    return {slot for one in slots for slot in ([one] if isinstance(one, str) else one)}
+
+
+def _renamed(source: Slots | FieldSource, names: dict[str, str]) -> Slots | FieldSource:
+    match source:
+        case FieldSource():
+            return source.model_copy(update={"from_": _renamed(source.from_, names)})
+        case str():
+            return names[source]
+        case _:
+            return [names[one] if isinstance(one, str) else [names[slot] for slot in one] for one in source]
 
 
 class Line(_Strict):
@@ -116,10 +160,14 @@ class Line(_Strict):
     columns: list[Text] = []
     templates: list[Text] = []
     fields: FieldTable = {}
-    kind: list[Kind] = Field(min_length=1)
+    kind: list[Kind] = []
+    kinds: list[Text] = []
+    names: dict[Text, Text] = {}
 
     @model_validator(mode="after")
     def _fitting(self) -> Line:
+        if not (self.kind or self.kinds):
+            raise ValueError("needs `kind`, or `kinds` with names of the pack's")
         if (self.syntax == "template") != bool(self.templates):
             raise ValueError("`templates` belong to the syntax template, and it needs one")
         if self.programs_only and not self.programs:
@@ -129,6 +177,29 @@ class Line(_Strict):
         if self.syntax != "csv" and (self.columns or any(kind.columns for kind in self.kind)):
             raise ValueError("`columns` belong to the syntax csv")
         return self
+
+    def with_kinds(self, shared: dict[str, Kind]) -> Line:
+        """The line with the kinds that it names, the pack's or its own; others of its own come first. Raises ValueError."""
+        listed = [
+            name
+            for one in self.kinds
+            for name in ([one] if one != OTHERS else [other for other in shared if other not in self.kinds])
+        ]
+        own = {kind.name: kind for kind in self.kind if kind.name in listed}
+        wanted = {name for name in listed if name not in own} | {kind.name for kind in self.kind if kind.like}
+        if missing := sorted(wanted - set(shared)) or sorted(wanted - set(listed)):
+            raise ValueError(f"line {self.name!r}: the pack, or this line's `kinds`, has no kind {missing[0]!r}")
+        taken = {name: shared[name] for name in wanted}
+        slots = {OTHERS}.union(*(kind.slots() for kind in taken.values()))
+        if unknown := sorted(set(self.names) - slots):
+            raise ValueError(f"line {self.name!r}: none of its shared kinds has a slot {unknown[0]!r}")
+        taken = {name: kind.renamed(self.names) for name, kind in taken.items()}
+        own = {name: kind.over(taken[name]) if kind.like else kind for name, kind in own.items()}
+        kinds = [kind for kind in self.kind if kind.name not in own]
+        kinds += [own.get(name) or taken[name] for name in listed]
+        if self.syntax != "csv" and any(kind.columns for kind in kinds):
+            raise ValueError(f"line {self.name!r}: `columns` belong to the syntax csv")
+        return self.model_copy(update={"kind": kinds, "kinds": listed})
 
 
 class Example(_Strict):
@@ -154,5 +225,17 @@ class Pack(_Strict):
     over: list[Text] = []
     common: bool = False
     maps: dict[str, dict[str, str]] = {}
+    kind: list[Kind] = []
     line: list[Line] = Field(min_length=1)
     example: list[Example] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _whole_lines(self) -> Pack:
+        shared = {kind.name: kind for kind in self.kind}
+        if len(shared) < len(self.kind):
+            raise ValueError("two of the pack's own kinds have one name")
+        if any(kind.like for kind in self.kind):
+            raise ValueError("`like` belongs to a line's own kinds")
+        # The model is frozen for everybody else.
+        object.__setattr__(self, "line", [line.with_kinds(shared) for line in self.line])
+        return self

@@ -149,7 +149,7 @@ function readPayload(payload) {
       need(canonical(value) === raw.toString(), "payload-malformed");
       return value;
     });
-    return { ledgers, alarms: notes ? notes.alarms : null, arrow: parts.at(-1).toString("hex") };
+    return { ledgers, alarms: notes ? notes.alarms : null, arrow: parts.at(-1).toString("hex"), release: notes?.release ?? null };
   } catch { throw new Refused("payload-malformed"); }
 }
 
@@ -190,11 +190,21 @@ function openRelease(raw, vector) {
   });
 }
 
+function revokes(text, vector) {
+  const raw = Buffer.from(text.slice("revoked:".length), "base64url");
+  if (!text.startsWith("revoked:") || raw.length !== 96) return false;
+  const key = hex(vector.release_key);
+  const message = Buffer.concat([Buffer.from("CyberAlarm release key revocation v1\0"), key]);
+  return raw.subarray(0, 32).equals(key) && signed(key, message, raw.subarray(32));
+}
+
 function checkRelease(name, vector) {
   same(`${name} key id`, sha256(Buffer.from("CyberAlarm key v1\0ed25519\0"), hex(vector.release_key)).slice(0, 16), vector.key_id);
   same(`${name} key text`, `ed25519:${hex(vector.release_key).toString("base64url")}`, vector.release_key_text);
   same(`${name} packs`, openRelease(hex(vector.release), vector), vector.packs);
   same(`${name} digest`, sha256(hex(vector.release)), vector.sha256);
+  same(`${name} revocation`, revokes(vector.revocation, vector), true);
+  for (const text of vector.revoking_nothing) same(`${name} ${text}`, revokes(text, vector), false);
   for (const one of vector.refused) {
     same(`${name} ${one.what}`, codeOf(() => openRelease(hex(one.release), vector)), one.code);
   }

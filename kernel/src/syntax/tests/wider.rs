@@ -19,7 +19,8 @@ fn leef_attributes_stand_between_tabs_or_the_chosen_sign() {
 #[test]
 fn leef_headers_and_products_that_write_blanks() {
     let header = [Some(0), Some(1), Some(2), Some(3)];
-    let syntax = Syntax::Leef(leef::Leef { header, keys: [(&b"src"[..], 4), (b"msg", 5)].into_iter().collect() });
+    let syntax =
+        Syntax::Leef(leef::Leef { header, keys: [(&b"src"[..], 4), (b"msg", 5)].into_iter().collect(), labels: labels(&[]) });
     let (found, slots) = split(&syntax, 6, b"LEEF:1.0|Vendor|Product|2|event 7|src=192.0.2.1 msg=two words");
     assert!(found == Split::Whole);
     assert_eq!(texts(&slots), some(&["Vendor", "Product", "2", "event 7", "192.0.2.1", "two words"]));

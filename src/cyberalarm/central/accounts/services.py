@@ -14,6 +14,8 @@ from django.db import transaction
 
 from cyberalarm.central.accounts.errors import AddressTakenError, NobodySignedInError
 from cyberalarm.central.accounts.models import MEMBER_ROLES, POLICE_ROLES, Role, User
+from cyberalarm.central.audit import services as audit
+from cyberalarm.central.audit.models import Action
 from cyberalarm.core.places import Level, Scope, forces
 
 if TYPE_CHECKING:
@@ -120,15 +122,18 @@ def normal_address(email: str) -> str:
     return email.strip().lower()
 
 
+@transaction.atomic
 def create_police_user(email: str, name: str, password: str, scope: Scope, role: Role) -> User:
-    """Make a police person with a confirmed address.
+    """Make a police person with a confirmed address, from the machine's console; the audit says with which rights.
 
     Raises ValueError for a member's role or scope, AddressTakenError when the address is in use.
     """
     if role not in POLICE_ROLES or scope.level is Level.MEMBER:
         raise ValueError("police people need a police role and a force, region or national scope")
     user = User(email=normal_address(email), name=name, role=role, scope_level=str(scope.level), scope_code=scope.code)
-    return _save(user, password, confirmed=True)
+    made = _save(user, password, confirmed=True)
+    audit.record(None, Action.POLICE_ADDED, f"person:{made.pk}", f"{role.label}, {scope.name}")
+    return made
 
 
 def create_member_user(

@@ -30,6 +30,7 @@ class Action(models.TextChoices):
     MEMBERSHIP_ENDED = "membership-ended", "Ended a membership"
     PACKS_PUBLISHED = "packs-published", "Published a pack release"
     PACKS_WITHDRAWN = "packs-withdrawn", "Withdrew a pack release"
+    POLICE_ADDED = "police-added", "Made a police account"
     FINDING_ACKNOWLEDGED = "finding-acknowledged", "Acknowledged a finding"
     FINDING_CLOSED = "finding-closed", "Closed a finding"
     FINDING_REOPENED = "finding-reopened", "Opened a finding again"

@@ -167,6 +167,7 @@ def _accept(collector: Collector, request: EnrolmentRequest) -> None:
     collector.enrolled = collector.last_seen = now
     collector.token_expires = None
     collector.refused_code = collector.refused_at = collector.refused_since = collector.refused_proven = None
+    collector.pack_release = collector.pack_refused = None
     collector.save()
     log.info("collector.enrolled", collector=collector.reference, version=request.version)
 

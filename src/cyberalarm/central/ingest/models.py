@@ -39,6 +39,8 @@ class Envelope(models.Model):
     lines = models.BigIntegerField()  # received lines over all ledgers inside
     size = models.BigIntegerField()  # bytes of the sealed envelope
     ledgers = models.JSONField()  # device id -> counts, as `Ledger.to_json` writes them
+    # The pack release by which its lines were read, 0 for the packs of the collector's program. Empty where it did not say.
+    pack_release = models.BigIntegerField(null=True)
     receipt = models.BinaryField(null=True)
 
     class Meta:

@@ -24,7 +24,7 @@ from django.utils import timezone
 from cyberalarm import __version__
 from cyberalarm.central.enrolment.errors import CollectorStoppedError
 from cyberalarm.central.enrolment.keys import CentreKeys, centre_keys
-from cyberalarm.central.enrolment.services import chain_of, milliseconds, speaking_collector
+from cyberalarm.central.enrolment.services import chain_of, configuration, milliseconds, speaking_collector
 from cyberalarm.central.ingest import checks, evidence
 from cyberalarm.central.ingest.chain import check_chain
 from cyberalarm.central.ingest.errors import BusyError, StoreUnavailableError
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from cyberalarm.central.config import CentralConfig
     from cyberalarm.central.events.store import EventStore
-    from cyberalarm.envelope.requests import SignedRequest
+    from cyberalarm.envelope.requests import InUse, SignedRequest
     from cyberalarm.envelope.sealing import Header
 
 log = structlog.get_logger(__name__)
@@ -169,6 +169,7 @@ class Ingest:
             ledgers=inside.ledgers,
             events=events,
             alarms=inside.alarms,
+            release=inside.release,
         )
 
     def _seen(self, digest: str) -> Future[bytes] | None:
@@ -209,13 +210,18 @@ class Ingest:
         bundle.receipt.add_done_callback(forget)
         return bundle.receipt
 
-    def status(self, signed: SignedRequest, method: str, path: str) -> bytes:
-        """The signed status document for the collector that signed this request. Raises RequestRefused and
+    def status(self, signed: SignedRequest, method: str, path: str, in_use: InUse | None = None) -> bytes:
+        """The signed status document for the collector that signed this request and says what it uses. Raises RequestRefused and
         others.
         """
         collector = speaker_of(signed, method, path)
         now = timezone.now()
-        Collector.objects.filter(pk=collector.pk).update(last_seen=now)
+        said = (
+            {"version": in_use.program, "pack_release": in_use.release, "pack_refused": in_use.refused}
+            if in_use
+            else {}
+        )
+        Collector.objects.filter(pk=collector.pk).update(last_seen=now, **said)
         sequence, head = chain_of(collector)
         status = Status(
             collector=collector.reference,
@@ -229,6 +235,7 @@ class Ingest:
             analysis_keys=self._keys.analysis_public,
             bundle_form=payload.NEWEST_FORM,
             release=releases.offer(),
+            revoked=tuple(configuration().revoked_release_keys),
         )
         return status.sign(self._keys.receipts)
 

@@ -8,7 +8,7 @@ from django.http import HttpResponse
 
 from cyberalarm.central.enrolment.problems import api_view
 from cyberalarm.central.ingest import services
-from cyberalarm.envelope.requests import SignedRequest
+from cyberalarm.envelope.requests import InUse, SignedRequest
 from cyberalarm.envelope.sealing import MAX_ENVELOPE
 
 if TYPE_CHECKING:
@@ -31,5 +31,6 @@ def envelopes(request: HttpRequest) -> HttpResponse:
 def status(request: HttpRequest) -> HttpResponse:
     """Answer a signed request with what the centre wants its collector to know."""
     signed = SignedRequest.read(request.headers)
-    document = services.current().status(signed, "GET", request.get_full_path())
+    in_use = InUse.from_query(request.GET.dict())
+    document = services.current().status(signed, "GET", request.get_full_path(), in_use)
     return HttpResponse(document, content_type="application/json")

@@ -81,6 +81,7 @@ class Bundle:
     ledgers: dict[str, Ledger]
     events: pa.Table
     alarms: tuple[Alarm, ...] | None = None  # None: it says nothing of them
+    release: int | None = None  # pack release by which its lines were read, 0 for the program's packs, None: not said
     receipt: Future[bytes] = field(default_factory=Future)
 
 
@@ -307,6 +308,7 @@ def _record_of(bundle: Bundle, now: datetime) -> Envelope:
         rows=bundle.events.num_rows,
         lines=bundle.header.lines,
         size=bundle.size,
+        pack_release=bundle.release,
         ledgers={device: ledger.to_json() for device, ledger in bundle.ledgers.items()},
     )
 

@@ -118,6 +118,10 @@ class Collector(models.Model):
     refused_at = models.DateTimeField(null=True, blank=True)
     refused_since = models.DateTimeField(null=True, blank=True)
     refused_proven = models.BooleanField(null=True, blank=True)
+    # What it said when it last asked for its status: the pack release that it reads by, 0 for the packs of its program, and the
+    # code of why it does not use another one. Empty until it said so.
+    pack_release = models.BigIntegerField(null=True, blank=True)
+    pack_refused = models.CharField(max_length=32, null=True, blank=True)
 
     class Meta:
         ordering = ("name",)

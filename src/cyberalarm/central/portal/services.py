@@ -23,6 +23,7 @@ from cyberalarm.central.portal.status import (
     state_of,
     words_of,
 )
+from cyberalarm.central.releases import services as releases
 from cyberalarm.central.reports.models import Report
 from cyberalarm.core.alarm import alarm_words
 from cyberalarm.core.outcome import OUTCOMES, Outcome
@@ -73,6 +74,7 @@ class CollectorView:
     enrolled: datetime | None
     version: str
     platform: str
+    packs: str
     token_expires: datetime | None
     devices: tuple[DeviceLedger, ...]
     alarms: tuple[AlarmView, ...]
@@ -153,6 +155,7 @@ def _view(collector: Collector, activity: Activity, now: datetime) -> CollectorV
         enrolled=collector.enrolled,
         version=collector.version,
         platform=collector.platform,
+        packs=releases.in_use(collector.pack_release, collector.pack_refused),
         token_expires=collector.token_expires,
         devices=devices,
         alarms=alarms_of(collector),

@@ -4,25 +4,29 @@ Invariants
 - What is published was signed by a release key of the configuration and passed the linter together with this centre's own packs;
   the private half of that key has no place here, so that who takes over the centre cannot write packs for members.
 - Publishing or withdrawing and its audit row happen together or not at all.
+- What a revoked key signed counts no more: neither its releases nor their numbers.
 - Only the current release is given out, only to a collector that may speak, and to each a few times in ten minutes at most.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
+from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import structlog
 from django.db import transaction
+from django.db.models import Count
 from django.utils import timezone
 
 from cyberalarm import __version__
 from cyberalarm.central.audit import services as audit
 from cyberalarm.central.audit.models import Action
 from cyberalarm.central.enrolment.services import configuration
+from cyberalarm.central.members.models import Collector
 from cyberalarm.central.releases.errors import ReleaseUnknownError
 from cyberalarm.central.releases.models import PackRelease
 from cyberalarm.core.errors import ConfigurationError, CyberAlarmError
@@ -38,6 +42,16 @@ log = structlog.get_logger(__name__)
 MOST_FETCHES = 6  # of one collector, which needs one for each release
 FETCH_SECONDS = 600.0
 _MOST_REMEMBERED = 100_000  # collectors whose fetches are counted; beyond that counting begins anew
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How many collectors use each release (0: the packs of their program, None: they have not said), and by which codes some
+    do not use one.
+    """
+
+    releases: Counter[int | None]
+    refusals: Counter[str]
 
 
 def publish(raw: bytes, by: User | None, why: str) -> PackRelease:
@@ -64,6 +78,7 @@ def publish(raw: bytes, by: User | None, why: str) -> PackRelease:
                 "sha256": sha256,
                 "size": len(raw),
                 "content": raw,
+                "key": releases.signer(raw),
                 "program": release.program,
                 "packs": {pack.name: pack.version for pack in release.packs},
                 "published": timezone.now(),
@@ -101,13 +116,35 @@ def current() -> PackRelease | None:
 
 
 def _newest() -> PackRelease | None:
-    return PackRelease.objects.defer("content").order_by("-number").first()
+    valid = PackRelease.objects.exclude(key__in=configuration().revoked_key_ids)
+    return valid.defer("content").order_by("-number").first()
 
 
 def offer() -> Offer | None:
     """The current release as the status names it."""
     release = current()
     return Offer(release.number, release.sha256, release.size) if release else None
+
+
+def in_use(number: int | None, refused: str | None) -> str:
+    """What people read of the packs that a collector said it uses: a release's number, 0 for its program's own, None: not said."""
+    if number is None:
+        return "not known yet"
+    words = f"release {number}" if number else "those of its program"
+    return f"{words}; a release is not used: code {refused}" if refused else words
+
+
+def use() -> Use:
+    """What the enrolled collectors said that they use."""
+    rows = Collector.objects.filter(status=Collector.Status.ENROLLED).order_by()
+    counted = rows.values_list("pack_release", "pack_refused").annotate(collectors=Count("pk"))
+    releases_used: Counter[int | None] = Counter()
+    refusals: Counter[str] = Counter()
+    for number, refused, collectors in counted:
+        releases_used[number] += collectors
+        if refused:
+            refusals[refused] += collectors
+    return Use(releases_used, refusals)
 
 
 def fetch(collector: int, sha256: str) -> bytes:

@@ -51,6 +51,7 @@ LEAST_FREE = 256 * 1024 * 1024
 WARN_DAYS = 60
 _LOOK_BACK = timedelta(hours=24)
 _GIB = 1024**3
+_MOST_NAMED = 5  # of what collectors say of themselves, most often first
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +232,27 @@ _NEW_FORMAT = (
 def _packs() -> Check:
     release = releases.current()
     if release is None:
-        return Check(
-            "Packs", good=True, words="No pack release is published: collectors use the packs of their program."
-        )
-    words = f"Release {release.number} with {len(release.packs)} packs, published on {release.published:%d %B %Y}."
-    return Check("Packs", good=True, words=words)
+        words = "No pack release is published: collectors use the packs of their program."
+    else:
+        words = f"Release {release.number} with {len(release.packs)} packs, published on {release.published:%d %B %Y}."
+    use = releases.use()
+    told = [f"{_release_named(number)}: {count:,}" for number, count in use.releases.most_common(_MOST_NAMED)]
+    if told:
+        words += f" Used by enrolled collectors: {', '.join(told)}."
+    if not use.refusals:
+        return Check("Packs", good=True, words=words)
+    named = ", ".join(f"{code} {count:,}" for code, count in use.refusals.most_common(_MOST_NAMED))
+    step = "Collectors' pages say which; docs/collector.md explains the codes."
+    return Check("Packs", good=False, words=f"{words} Some do not use a release: {named}.", next_step=step)
+
+
+def _release_named(number: int | None) -> str:
+    match number:
+        case None:
+            return "not known yet"
+        case 0:
+            return "their program's own"
+    return f"release {number}"
 
 
 def _backlog() -> Check:
