@@ -20,6 +20,7 @@ from cyberalarm.central.portal.status import (
     Standing,
     State,
     headline,
+    is_unknown,
     standing_refusal,
     state_of,
     words_of,
@@ -158,6 +159,32 @@ def test_headlines(status: str, sites: int, states: list[State], title: str, moo
     found = headline(status, sites, [standing(state) for state in states])
     assert (found.title, found.mood) == (title, mood)
     assert found.text
+
+
+@pytest.mark.parametrize(
+    ("changed", "unknown", "title"),
+    [
+        ([1], [0], "A device's log has changed"),
+        ([1, 2], [0, 0], "3 devices' logs have changed"),
+        ([1], [1], "We do not understand a device"),
+        ([0, 0], [1, 1], "We do not understand 2 devices"),
+    ],
+)
+def test_not_everything_is_working_while_a_device_is_not_understood(
+    changed: list[int], unknown: list[int], title: str
+) -> None:
+    words = standing(State.RECEIVING).words
+    collectors = [Standing(State.RECEIVING, words, changed=c, unknown=u) for c, u in zip(changed, unknown, strict=True)]
+    found = headline("approved", 1, collectors)
+    assert (found.title, found.mood) == (title, "waiting")
+    worse = headline("approved", 1, [*collectors, standing(State.REFUSED)])
+    assert worse.mood == "bad"
+
+
+def test_a_device_is_not_understood_once_enough_of_its_lines_say_so() -> None:
+    assert not is_unknown(199, 199)
+    assert is_unknown(200, 101)
+    assert not is_unknown(200, 100)
 
 
 @given(

@@ -106,8 +106,8 @@ class AlarmWords:
 
 _CHANGED = (
     "Its format has probably changed, as with new firmware or another log setting. Update the collector and its packs; if that"
-    " does not help, tell us the device and its version. On the collector, `cyberalarm collector samples` shows such lines,"
-    " redacted."
+    " does not help, tell us the device and its version. On the collector, “cyberalarm collector samples” shows such"
+    " lines, redacted."
 )
 
 

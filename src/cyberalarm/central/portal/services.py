@@ -19,6 +19,7 @@ from cyberalarm.central.portal.status import (
     State,
     Words,
     headline,
+    is_unknown,
     standing_refusal,
     state_of,
     words_of,
@@ -44,6 +45,11 @@ class DeviceLedger:
     received: int
     counts: tuple[int, ...]
     dropped: int
+
+    @property
+    def is_unknown(self) -> bool:
+        """Are most of its lines in no format that we know?"""
+        return is_unknown(self.received, self.counts[OUTCOMES.index(Outcome.UNRECOGNISED)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,16 @@ def member_view(member: Member) -> MemberView:
         SiteView(site.pk, site.name, tuple(views[c.pk] for c in site.collectors.all()))
         for site in member.sites.prefetch_related("collectors")
     )
-    standings = [Standing(collector.state, collector.words) for site in sites for collector in site.collectors]
+    standings = [
+        Standing(
+            collector.state,
+            collector.words,
+            changed=len({alarm.device for alarm in collector.alarms}),
+            unknown=sum(device.is_unknown for device in collector.devices),
+        )
+        for site in sites
+        for collector in site.collectors
+    ]
     return MemberView(headline(member.status, len(sites), standings), sites, open_findings(member))
 
 

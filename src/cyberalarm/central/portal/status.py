@@ -1,7 +1,8 @@
 """What state a member and its collectors are in, in plain words.
 
 Pure: values in, words out. "No data yet" never appears: each state says exactly what is missing and what
-to do next. "Everything is working" appears only where every collector's log lines were receipted within a day.
+to do next. "Everything is working" appears only where every collector's log lines were receipted within a day, and their devices'
+lines are understood as they were.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ QUIET_AFTER = timedelta(hours=24)
 # Anybody can claim to be a collector. One that works is receipted every minute or so, and its page must not turn red
 # because a stranger uses its name: a refusal that is only claimed counts once nothing was receipted for this long.
 CLAIM_AFTER = timedelta(hours=1)
+# So many lines of a device show whether its format is known.
+ENOUGH_LINES = 200
 
 
 class State(StrEnum):
@@ -178,10 +181,12 @@ def words_of(state: State, refusal: Refusal | None) -> Words:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A collector's state with what a person reads of it."""
+    """A collector's state with what a person reads of it, and how many of its devices need a look."""
 
     state: State
     words: Words
+    changed: int = 0
+    unknown: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +196,11 @@ class Headline:
     title: str
     text: str
     mood: str
+
+
+def is_unknown(received: int, unread: int) -> bool:
+    """Are most lines of a device in no format that we know? Said once it has sent enough to judge by."""
+    return received >= ENOUGH_LINES and unread * 2 > received
 
 
 def headline(member_status: str, sites: int, collectors: list[Standing]) -> Headline:
@@ -244,4 +254,17 @@ def _of_collectors(active: list[Standing]) -> Headline:
             mood = "bad" if state in TROUBLES else "waiting"
             title = WORDS[state].title
             return Headline(f"{which}: {title[0].lower()}{title[1:]}", found[0].words.text, mood)
+    if unknown := sum(one.unknown for one in active):
+        return Headline(
+            "We do not understand a device" if unknown == 1 else f"We do not understand {unknown} devices",
+            "Your collectors are sending, but most lines of what is named below are in no format that we know."
+            " Look at the device's page of our guide, or tell us which device it is.",
+            "waiting",
+        )
+    if changed := sum(one.changed for one in active):
+        return Headline(
+            "A device's log has changed" if changed == 1 else f"{changed} devices' logs have changed",
+            "Your collectors are sending. See below what has changed, and what to do.",
+            "waiting",
+        )
     return Headline("Everything is working", "All your collectors are sending.", "good")
