@@ -87,11 +87,23 @@ impl<'a> Parser<'a> {
             self.sequence_number();
         }
         self.time_in_brackets(context);
-        let had_program = self.program();
+        let had_program = self.program() || (had_priority && !had_time && self.kernel_without_time());
         if had_program || !had_time {
             self.ciscos_own_time(context);
         }
         (had_time && had_host && !had_program) && matches!(self.rest().first(), Some(b'<' | b'0'..=b'9' | b'A'..=b'Z'))
+    }
+
+    /// `host kernel: ` straight behind the priority, as routers write that tell no time.
+    fn kernel_without_time(&mut self) -> bool {
+        let before = self.at;
+        if self.host() && self.rest().starts_with(b"kernel: ") {
+            return self.program();
+        }
+        self.at = before;
+        self.header.host = b"";
+        self.header.starts.retain(|start| *start <= before);
+        false
     }
 
     /// `(2026-11-18T09:15:00) program: ` and `NAME (2026-11-18T09:15:00) program: `: WatchGuard's own name and time, which is UTC.

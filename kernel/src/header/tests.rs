@@ -185,3 +185,9 @@ fn a_time_in_brackets_behind_a_name_is_the_devices() {
         assert_ne!(header.program, b"x", "{other}");
     }
 }
+
+#[test]
+fn a_kernel_may_tell_no_time() {
+    check("<4>gw kernel: IN=eth0", "gw", "kernel", None, "IN=eth0");
+    check("<4>gw colonel: IN=eth0", "", "", None, "gw colonel: IN=eth0");
+}
