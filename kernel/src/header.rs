@@ -96,12 +96,12 @@ impl<'a> Parser<'a> {
 
     /// `host kernel: ` straight behind the priority, as routers write that tell no time.
     fn kernel_without_time(&mut self) -> bool {
-        let before = self.at;
+        let (before, host) = (self.at, self.header.host);
         if self.host() && self.rest().starts_with(b"kernel: ") {
             return self.program();
         }
         self.at = before;
-        self.header.host = b"";
+        self.header.host = host;
         self.header.starts.retain(|start| *start <= before);
         false
     }

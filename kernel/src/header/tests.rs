@@ -190,4 +190,6 @@ fn a_time_in_brackets_behind_a_name_is_the_devices() {
 fn a_kernel_may_tell_no_time() {
     check("<4>gw kernel: IN=eth0", "gw", "kernel", None, "IN=eth0");
     check("<4>gw colonel: IN=eth0", "", "", None, "gw colonel: IN=eth0");
+    // What is no kernel's leaves the relay's host as it is.
+    check("<13>Nov 18 09:15:00 relay <4>gw colonel: x", "relay", "", Some(AT), "gw colonel: x");
 }
