@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from cyberalarm.collector.receive.sections import Drop, Files, Tls, under
 from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.envelope.errors import KeyRefused
 from cyberalarm.envelope.keys import VerifyKey
@@ -60,6 +61,7 @@ class Listen(_Section):
 
     udp: list[Endpoint] = ["0.0.0.0:514"]
     tcp: list[Endpoint] = ["0.0.0.0:514"]
+    tls: list[Endpoint] = []
     tcp_connections: int = Field(default=100, ge=1, le=10_000)
     receive_buffer: int = Field(default=16 * 1024 * 1024, ge=65_536)
 
@@ -80,6 +82,9 @@ class PackUpdates(_Section):
 class CollectorConfig(_Section):
     data: Path = Path("collector-data")
     listen: Listen = Listen()
+    tls: Tls = Tls()
+    files: Files = []
+    drop: Drop = Drop()
     networks: Networks = Networks()
     packs: PackUpdates = PackUpdates()
     # For devices that write times without a zone.
@@ -118,4 +123,5 @@ def load(path: Path | None) -> CollectorConfig:
         key = ".".join(str(part) for part in first["loc"])
         said = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(f"{path}: key {key!r}: {said}.", next_step="See docs/configuration.md.") from error
-    return config.model_copy(update={"data": (path.parent / config.data).resolve()})
+    paths = under(path.parent, config.tls, config.files, config.drop)
+    return config.model_copy(update={"data": (path.parent / config.data).resolve(), **paths})

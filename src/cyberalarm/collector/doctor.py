@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cyberalarm.collector import identity as identities
+from cyberalarm.collector import receiving
 from cyberalarm.collector import state as notes
 from cyberalarm.collector.centre import STATUS_PATH, Centre
 from cyberalarm.collector.drift import samples
@@ -88,7 +89,8 @@ def _program(config: CollectorConfig) -> list[Check]:
     if not is_held(config.data):
         stopped = Check("Program", Verdict.BAD, "The collector is not running.", "Start it: cyberalarm collector run")
         udp = [_port_free(endpoint, socket.SOCK_DGRAM) for endpoint in config.listen.udp]
-        return [stopped, *udp, *(_port_free(endpoint, socket.SOCK_STREAM) for endpoint in config.listen.tcp)]
+        tcp = (*config.listen.tcp, *config.listen.tls)
+        return [stopped, *udp, *(_port_free(endpoint, socket.SOCK_STREAM) for endpoint in tcp)]
     state = notes.read(config.data)
     age = time.time() - state.written if state else _STALE_STATE
     if state is None or age >= _STALE_STATE:
@@ -101,6 +103,7 @@ def _program(config: CollectorConfig) -> list[Check]:
             )
         ]
     checks = [Check("Program", Verdict.GOOD, "The collector is running.")]
+    checks += [Check(one.link, Verdict(one.verdict), one.found, one.next_step) for one in receiving.examine(state)]
     if state.clock_unset:
         checks.append(_clock_unset())
     kept = samples.read(config.data)

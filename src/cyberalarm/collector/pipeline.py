@@ -5,6 +5,7 @@ Invariants
 - A bundle holds the ledger of exactly the lines whose events it holds: the sum of its rows' counts is the sum of `kept`. That
   stays so when the disk is full: a bundle that was drained but could not be written is kept as it is and tried again.
 - A bundle's rows were all read by the packs that its summary began with: other packs (`use`) come in between two bundles.
+- How far files were read (`Chunk.place`) is noted with the bundle that holds their lines, and counts once that is in the spool.
 - Lines are taken from the intake only while there is room for what they may become.
 
 One thread runs it. It neither receives nor sends.
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from cyberalarm.collector.config import CollectorConfig
     from cyberalarm.collector.devices import DeviceNames
     from cyberalarm.collector.drift.watch import Watch
+    from cyberalarm.collector.positions import Positions
     from cyberalarm.collector.receive.chunk import Chunk
     from cyberalarm.collector.spool import Link, Spool
     from cyberalarm.core.alarm import Alarm
@@ -59,6 +61,7 @@ class Bundle:
     rows: int
     alarms: tuple[Alarm, ...] | None = None
     release: int = 0
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class Pipeline:
         spool: Spool,
         sealer: Sealer,
         watch: Watch | None = None,
+        positions: Positions | None = None,
     ) -> None:
         self._config = config
         self.library = library
@@ -113,6 +117,9 @@ class Pipeline:
         self._spool = spool
         self.sealer = sealer
         self._watch = watch
+        self._positions = positions
+        self._places: dict[str, str] = {}
+        self._hurried = False
         self.tells_alarms = False
         self._ledgers: dict[str, Ledger] = {}
         self._pending: Bundle | None = None
@@ -131,8 +138,14 @@ class Pipeline:
             self._summary = Summary(self.library.kernel)
 
     def take(self, chunk: Chunk, *, reference_ms: int | None = None) -> None:
-        """Take in a chunk. `reference_ms` is when its lines were written, if that was not now."""
+        """Take in a chunk. `reference_ms` is when its lines were written, if the chunk does not say it, and that was not now."""
+        if chunk.place is not None:
+            self._places[chunk.place.key] = chunk.place.value
+        if not chunk.lines and not chunk.overflow:
+            self._note_places()
+            return
         self.change_packs()
+        reference_ms = chunk.reference_ms if reference_ms is None else reference_ms
         device, ledger, view = self._device(chunk.source)
         now = time.time()
         reference = int(now * 1000) if reference_ms is None else max(reference_ms, _EARLIEST_MS)
@@ -148,16 +161,25 @@ class Pipeline:
         counts[OUTCOMES.index(Outcome.OVERFLOW)] += chunk.overflow
         ledger.add(counts)
         view.ledger.add(counts)
-        view.last_line = now
+        if chunk.tally is not None:
+            chunk.tally(device, counts)
+        if chunk.reference_ms is None:  # nobody waits for the next line of old ones
+            view.last_line = now
         view.absurd_times += batch.absurd_times
         products = batch.products()
         for product, lines in products:
             view.products[product] = view.products.get(product, 0) + lines
-        if self._watch is not None:
+        if self._watch is not None and chunk.reference_ms is None:
             self._watch.saw(device, chunk.lines, batch, (counts, products), decode)
+
+    def hurry(self) -> None:
+        """Close the bundle that is open as soon as may be. From any thread."""
+        self._hurried = True
 
     def pass_over(self, chunk: Chunk) -> None:
         """Count a chunk's lines as overflow without looking at them: the collector ends, and there is no room."""
+        if chunk.place is not None:
+            return  # it is read again after the next start
         _, ledger, view = self._device(chunk.source)
         counts = [0] * len(OUTCOMES)
         counts[OUTCOMES.index(Outcome.OVERFLOW)] = chunk.lines.count(b"\n") + chunk.overflow
@@ -188,6 +210,7 @@ class Pipeline:
         return (
             self._pending is not None
             or self._news
+            or self._hurried
             or bool(self._next)
             or now - self._opened >= self._config.bundle_seconds
             or self._summary.rows >= self._config.bundle_rows
@@ -214,18 +237,33 @@ class Pipeline:
                 return None
             arrow_ipc, rows = self._summary.drain()
             alarms = self._watch.told() if self._watch is not None and self.tells_alarms else None
-            self._pending = Bundle(self._ledgers, arrow_ipc, rows, alarms, self.library.release)
-            self._ledgers = {}
+            self._pending = Bundle(self._ledgers, arrow_ipc, rows, alarms, self.library.release, self._places)
+            self._ledgers, self._places, self._hurried = {}, {}, False
             self.change_packs()
         bundle = self._pending
         try:
+            if bundle.places and self._positions is not None:
+                self._positions.intend(self._spool.head.sequence + 1, bundle.places)
             link = self.sealer.put(self._spool, bundle, last=last)
         except SpoolFullError as error:
             log.warning("pipeline.no_room", code=error.code)
             self._retry_at = time.monotonic() + _RETRY_SECONDS
             return None
         self._pending = None
+        if bundle.places and self._positions is not None:
+            self._positions.reached(link.sequence)
+        self._note_places()
         return link
+
+    def _note_places(self) -> None:
+        """Where files ended without lines that wait, that counts at once."""
+        if self._places and not self._ledgers and self._pending is None and self._positions is not None:
+            try:
+                self._positions.put(self._places)
+            except SpoolFullError as error:
+                log.warning("pipeline.no_room", code=error.code)
+                return
+            self._places = {}
 
     @property
     def unspooled(self) -> int:

@@ -20,11 +20,11 @@ from cyberalarm.collector.centre import PACKS_PATH, STATUS_PATH, Centre
 from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.drift.watch import Watch
 from cyberalarm.collector.errors import CentreRefusedError, PartFailedError
+from cyberalarm.collector.handover import Collecting
 from cyberalarm.collector.pipeline import CLOCK_FLOOR_S, Pipeline, Sealer
+from cyberalarm.collector.positions import Positions
 from cyberalarm.collector.receive.chunk import Intake
-from cyberalarm.collector.receive.endpoint import as_text
-from cyberalarm.collector.receive.tcp import TcpReceiver
-from cyberalarm.collector.receive.udp import UdpReceiver
+from cyberalarm.collector.receive.receivers import Receivers
 from cyberalarm.collector.ship import Shipper
 from cyberalarm.collector.spool import Spool
 from cyberalarm.collector.updates import Updates, trusted_keys
@@ -59,14 +59,16 @@ class Service:
         self._watch = Watch(config.data)
         self._updates = Updates(config.data, trusted_keys(config, self._identity))
         library = self._updates.load()
-        self._pipeline = Pipeline(config, library, DeviceNames(config.data), self._spool, sealer, self._watch)
+        positions = Positions(config.data, self._spool.head.sequence)
+        names = DeviceNames(config.data)
+        self._pipeline = Pipeline(config, library, names, self._spool, sealer, self._watch, positions)
         self._centre = Centre(self._identity.centre, self._identity.pin, config.proxy)
         to_ship = Centre(self._identity.centre, self._identity.pin, config.proxy)
         self._shipper = Shipper(to_ship, self._identity, self._spool, self._lock)
         self._intake = Intake()
-        listen = config.listen
-        self._udp = [UdpReceiver(e, listen.receive_buffer, self._intake) for e in listen.udp]
-        self._tcp = [TcpReceiver(e, listen.tcp_connections, self._intake) for e in listen.tcp]
+        collecting = Collecting(positions, self._intake, self._pipeline.hurry, lambda: self._spool.waiting)
+        self._receivers = Receivers(config, collecting)
+        self._udp, self._tcp = self._receivers.udp, self._receivers.tcp
         self._drops = dict.fromkeys((r.endpoint for r in self._udp), 0)
         self._status_thread = Thread(target=self._watch_status, name="status", daemon=True)
         self._ending = Event()
@@ -77,25 +79,22 @@ class Service:
 
     def run(self, stop: Event) -> None:
         """Work until `stop` is set, then put away what has arrived. Raises PartFailedError, after putting away."""
-        receivers: list[UdpReceiver | TcpReceiver] = [*self._udp, *self._tcp]
-        for receiver in receivers:
-            receiver.start()
+        self._receivers.start()
         self._shipper.start()
         self._status_thread.start()
-        log.info("collector.running", udp=[r.address[1] for r in self._udp], tcp=[r.address[1] for r in self._tcp])
+        log.info("collector.running", **self._receivers.ports)
         failed: list[str] = []
         while not stop.is_set() and not failed:
             self._turn(0.2)
-            if not all(part.alive for part in (*receivers, self._shipper)):
-                failed = [r.endpoint for r in receivers if not r.alive] or ["shipping"]
-        self._end(receivers)
+            failed = self._receivers.dead or ([] if self._shipper.alive else ["shipping"])
+        self._end()
         if failed:
             raise PartFailedError(f"A part of the collector has failed: {', '.join(failed)}.", next_step="See its log.")
 
-    def _end(self, receivers: list[UdpReceiver | TcpReceiver]) -> None:
+    def _end(self) -> None:
         """Take in what has arrived, spool it, and end. What finds no room is at least counted."""
-        self._intake.closing.set()
-        ender = Thread(target=lambda: [receiver.stop() for receiver in receivers], name="end receivers", daemon=True)
+        self._intake.close()
+        ender = Thread(target=self._receivers.stop, name="end receivers", daemon=True)
         ender.start()
         while ender.is_alive() or not self._intake.empty:
             chunk = self._intake.get(0.05)
@@ -223,16 +222,18 @@ class Service:
             written=time.time(),
             started=self._started,
             version=__version__,
-            listening=notes.ListeningNote(
-                udp=[as_text(r.address) for r in self._udp], tcp=[as_text(r.address) for r in self._tcp]
-            ),
+            listening=self._receivers.listening,
             spool=notes.SpoolNote(waiting=self._spool.waiting, bytes=self._spool.size, limit=self._config.spool_bytes),
             shipping=shipping,
             held=self._shipper.hold,
             clock_ahead_ms=self._clock_ahead_ms,
             clock_unset=self._clock_unset,
             packs=self._updates.note_of(self._pipeline.library),
-            turned_away=sum(r.turned_away for r in self._tcp),
+            turned_away=self._receivers.turned_away,
+            no_descriptors=self._receivers.no_descriptors,
+            tls=self._receivers.tls_note,
+            files=self._receivers.files_note,
+            drop=self._receivers.drop_note,
             devices={
                 device: notes.DeviceNote(
                     source=view.source,

@@ -1,0 +1,46 @@
+"""`cyberalarm collector certificate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cyberalarm.cli.printing import Output, print_document, result_console
+
+_DEFAULT = Path("/etc/cyberalarm/collector.toml")
+
+
+def certificate(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names and addresses by which devices reach this machine; found out if not given."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")] = None,
+    new: Annotated[bool, typer.Option("--new", help="Make a new one in place of the one that is there.")] = False,
+    output: Annotated[Output, typer.Option("--output", help="human, json or jsonl")] = Output.HUMAN,
+) -> None:
+    """Show the certificate for syslog over TLS and its fingerprint; make one where there is none."""
+    from cyberalarm.collector import config as configuration
+    from cyberalarm.collector.certificates import show as show_certificate
+
+    settings = configuration.load(_DEFAULT if config is None and _DEFAULT.exists() else config)
+    shown = show_certificate(settings, names or [], new=new)
+    document = {
+        "certificate": str(shown.path),
+        "sha256": shown.fingerprint,
+        "valid_until": shown.until.isoformat(),
+        "made": shown.made,
+    }
+
+    def show() -> None:
+        console = result_console()
+        console.print(f"{'Made' if shown.made else 'Certificate'}: {shown.path}")
+        console.print(f"Valid until {shown.until.day} {shown.until:%B %Y}.")
+        console.print(f"SHA-256 fingerprint: {shown.fingerprint}")
+        console.print("Give the devices this file, or compare the fingerprint where they show it.")
+        if not settings.listen.tls:
+            console.print('Nothing listens for TLS yet: set tls = ["0.0.0.0:6514"] under [listen], and start anew.')
+
+    print_document(output, document, show)
