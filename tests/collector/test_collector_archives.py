@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from cyberalarm.collector.receive import archives, reading
 from cyberalarm.collector.receive.archives import ArchiveError, members
 from cyberalarm.collector.receive.chunk import LONGEST_LINE
-from cyberalarm.collector.receive.reading import Mark, chunks, device_of, known_as
+from cyberalarm.collector.receive.reading import Mark, chunks, device_of, known_as, sizes_in, taken_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -226,14 +226,27 @@ def test_a_line_that_never_ends_is_counted_once() -> None:
 
 def test_content_is_known_whatever_the_name() -> None:
     raw = io.BytesIO(LOG)
-    key = known_as(raw, lambda _: None, lambda: True)
-    assert (
-        key
-        == known_as(io.BytesIO(LOG), lambda _: None, lambda: True)
-        != known_as(io.BytesIO(OTHER), print, lambda: True)
-    )
+    assert known_as(raw) == known_as(io.BytesIO(LOG)) != known_as(io.BytesIO(OTHER))
     assert raw.tell() == 0
-    assert known_as(raw, lambda _: None, lambda: False) is None
+    assert known_as(raw, go_on=lambda: False) is None
+
+
+@given(st.binary(max_size=200), st.binary(min_size=1, max_size=200))
+def test_a_log_that_has_grown_is_known_by_its_beginning(before: bytes, added: bytes) -> None:
+    first = known_as(io.BytesIO(b"x" + before))
+    assert first
+    taken = {first.key: Mark(ended=True, size=first.size).to_text()}
+    raw = io.BytesIO(b"x" + before + added)
+    grown = known_as(raw, lambda below: sizes_in(taken, below))
+    assert grown
+    mark, has_grown = taken_before(raw, grown, taken.get)
+    assert mark
+    assert (has_grown, mark.offset, mark.skipping) == (True, 1 + len(before), before[-1:] != b"\n")
+    assert raw.tell() == 0
+    changed = io.BytesIO(b"y" + before + added)
+    other = known_as(changed, lambda below: sizes_in(taken, below))
+    assert other
+    assert taken_before(changed, other, taken.get) == (None, False)
 
 
 @pytest.mark.parametrize(

@@ -215,3 +215,11 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     dropping.intake.close()
     dropping.drop.stop()
     assert str(dropping.folder) in dropping.drop.progress.trouble
+
+
+def test_a_log_that_is_handed_in_every_night_counts_what_was_added(dropping: Dropping) -> None:
+    for night in range(1, 4):
+        (dropping.folder / "firewall.log").write_bytes(b"".join(b"<13>%d\n" % n for n in range(100 * night)))
+        dropping.turn()
+    assert dropping.lines == [b"<13>%d" % n for n in range(300)]
+    assert dropping.names("done") == {"firewall.log", "firewall-2.log", "firewall-3.log"}

@@ -14,6 +14,7 @@ from cyberalarm.collector.errors import ReplayedBeforeError, SpoolFullError
 from cyberalarm.collector.handover import Handed, Watcher
 from cyberalarm.collector.receive.chunk import LONGEST_LINE
 from cyberalarm.collector.replay import replay
+from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.core.outcome import Outcome
 from tests.collector.fake_centre import problem
 from tests.collector.members import STRANGE, blocked, let_in
@@ -221,3 +222,20 @@ def test_strangers_words_on_the_socket_end_that_replay_only(collecting: Home, ol
         handed.close()
     assert (collecting.data / "replay.sock").stat().st_mode & 0o077 == 0
     assert replay(collecting.config, [old]).ledger.received == 328
+
+
+def test_of_a_file_that_has_grown_only_what_was_added_is_taken(member: Home, centre: FakeCentre, old: Path) -> None:
+    replay(member.config, [old])
+    with old.open("ab") as out:
+        out.write(b" whose end was cut\n" + blocked(400) + b"\n" + blocked(401) + b"\n")
+    done = replay(member.config, [old])
+    assert (done.ledger.received, done.grown) == (2, (old,))
+    assert centre.total().received == 330
+
+
+def test_what_would_belong_to_another_user_is_not_written(
+    member: Home, old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 12345)
+    with pytest.raises(ConfigurationError, match=r"belongs to .*, who could not read"):
+        replay(member.config, [old])

@@ -370,8 +370,9 @@ def test_a_certificate_of_ones_own_is_shown_and_never_made_over(home: Home, tmp_
     assert certificates.show(config, []).path == paths.certificate
     with pytest.raises(ConfigurationError, match="a certificate of your own"):
         certificates.show(config, [], new=True)
-    with pytest.raises(ConfigurationError, match="belong together"):
-        TlsFiles.of(Tls(key="only.pem"), tmp_path)
+    home.path.write_text(home.path.read_text() + '[tls]\nkey = "only.pem"\n')
+    with pytest.raises(ConfigurationError, match=r"key 'tls': certificate and key belong together"):
+        _ = home.config
 
 
 def test_doctor_tells_of_handshakes_and_of_the_end_of_the_certificate() -> None:

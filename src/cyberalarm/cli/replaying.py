@@ -114,6 +114,7 @@ def _document(done: Replayed) -> dict[str, object]:
         "unsent": done.unsent,
         "trouble": done.trouble,
         "failures": [{"file": str(path), "reason": why} for path, why in done.failures],
+        "grown": [str(path) for path in done.grown],
         "left_out": [str(path) for path in done.left_out],
         "broken_off": done.broken_off,
     }
@@ -133,6 +134,8 @@ def _show(done: Replayed) -> None:
         console.print(f"{done.bundles} bundles, {done.unsent} still to be sent. {done.trouble}".rstrip())
     for path in done.left_out:
         console.print(harmless(f"{path}: left out, its lines were taken before."))
+    for path in done.grown:
+        console.print(harmless(f"{path}: its beginning was taken before, so only what was added was taken."))
     for path, why in done.failures:
         console.print(harmless(f"{path}: {why} What was read until then was taken."))
     if done.broken_off:

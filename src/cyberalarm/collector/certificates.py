@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cyberalarm.collector.files import as_owner
 from cyberalarm.collector.receive.tls import TlsFiles
 from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.envelope import certificate as certificates
@@ -48,6 +49,7 @@ def show(config: CollectorConfig, names: list[str], *, new: bool = False) -> Sho
         )
     make = new or (not own and not files.certificate.exists())
     if make:
+        as_owner(config.data)
         certificates.make(config.data, names or own_names())
     try:
         pem = files.certificate.read_bytes()

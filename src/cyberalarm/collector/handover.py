@@ -9,8 +9,8 @@ Invariants
 - When the other side goes away, reading ends after the chunk in hand; what was taken is noted as ever, and can be gone on with.
 - At most `_MOST` replays at a time; messages are bounded.
 
-Messages are JSON, one in a packet: {"mark": key} → {"mark": text or null} · {"take": …} with the file → {"read", "lines"}…, then
-{"failure"} · {"finish": true} → {"devices", "waiting"}.
+Messages are JSON, one in a packet: {"mark": key} → {"mark": text or null} · {"sizes": below} → {"sizes"} · {"take": …} with the
+file → {"read", "lines"}…, then {"failure"} · {"finish": true} → {"device", "ledger"}…, then {"waiting"}.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cyberalarm.collector.errors import BusyFolderError, SpoolFullError
 from cyberalarm.collector.receive.archives import ArchiveError
-from cyberalarm.collector.receive.reading import PREFIX, Mark, chunks
+from cyberalarm.collector.receive.reading import PREFIX, Mark, chunks, sizes_in
 from cyberalarm.core.outcome import Ledger
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ log = structlog.get_logger(__name__)
 SOCKET = "replay.sock"
 _MOST = 4
 _LONGEST = 64 * 1024
-_LONGEST_ANSWER = 4 * 1024 * 1024  # ledgers of thousands of devices
 _TELL_SECONDS = 0.2
 _SIGN_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
@@ -82,11 +81,12 @@ class _Take(BaseModel):
 
 
 class _Asked(BaseModel):
-    """One of the three."""
+    """One of the four."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     mark: str | None = None
+    sizes: int | None = None
     take: _Take | None = None
     finish: bool = False
 
@@ -191,6 +191,8 @@ class _Served:
     def _answer(self, asked: _Asked, files: list[int]) -> None:
         if asked.mark is not None:
             self._tell(mark=self._positions.get(asked.mark) if asked.mark.startswith(PREFIX) else None)
+        elif asked.sizes is not None:
+            self._tell(sizes=sizes_in(self._positions.like(PREFIX), asked.sizes))
         elif asked.take is not None and files and stat.S_ISREG(os.fstat(files[0]).st_mode):
             with os.fdopen(os.dup(files[0]), "rb") as raw:
                 self._tell(failure=self._take(asked.take, raw))
@@ -250,8 +252,9 @@ class _Served:
             self._collecting.hurry()
             self._tell(read=0, lines=0)
             time.sleep(_TELL_SECONDS)
-        devices = {name: ledger.to_json() for name, ledger in self._devices.items()}
-        self._tell(devices=devices, waiting=self._collecting.waiting())
+        for name, ledger in self._devices.items():  # each for itself: a packet has a bound
+            self._tell(device=name, ledger=ledger.to_json())
+        self._tell(waiting=self._collecting.waiting())
 
     def _tell(self, **words: object) -> None:
         self._connection.send(json.dumps(words).encode())
@@ -283,6 +286,12 @@ class Handed:
         found = self._answer().get("mark")
         return found if isinstance(found, str) else None
 
+    def sizes(self, below: int) -> list[int]:
+        """Sizes of plain files that were taken and are smaller."""
+        self._ask(sizes=below)
+        found = self._answer().get("sizes")
+        return [_count(one) for one in found] if isinstance(found, list) else []
+
     def take(self, raw: BinaryIO, wanted: Wanted, watcher: Watcher) -> str | None:
         """Let the collector read a file; gives why it could not be read on."""
         told = {"key": wanted.key, "mark": wanted.mark.to_text(), "source": wanted.source}
@@ -303,17 +312,18 @@ class Handed:
     def finish(self) -> tuple[dict[str, Ledger], int]:
         """Ledgers by device, and bundles not yet receipted, once all lines are in the spool."""
         self._ask(finish=True)
-        while "devices" not in (answer := self._answer()):
-            pass
-        devices = answer["devices"] if isinstance(answer["devices"], dict) else {}
-        return {str(name): Ledger.from_json(value) for name, value in devices.items()}, _count(answer.get("waiting"))
+        devices: dict[str, Ledger] = {}
+        while "waiting" not in (answer := self._answer()):
+            if isinstance(ledger := answer.get("ledger"), dict):
+                devices[str(answer.get("device"))] = Ledger.from_json(ledger)
+        return devices, _count(answer["waiting"])
 
     def _ask(self, **words: object) -> None:
         self._socket.send(json.dumps(words).encode())
 
     def _answer(self) -> dict[str, object]:
         try:
-            received = self._socket.recv(_LONGEST_ANSWER)
+            received = self._socket.recv(_LONGEST)
         except TimeoutError:
             received = b""
         if not received:

@@ -23,13 +23,22 @@ from typing import TYPE_CHECKING, BinaryIO
 from cyberalarm.collector import identity as identities
 from cyberalarm.collector.centre import Centre
 from cyberalarm.collector.devices import DeviceNames
-from cyberalarm.collector.errors import BusyFolderError, ReplayedBeforeError, SpoolFullError
-from cyberalarm.collector.files import only_one
+from cyberalarm.collector.errors import ReplayedBeforeError, SpoolFullError
+from cyberalarm.collector.files import as_owner, is_held, only_one
 from cyberalarm.collector.handover import Handed, Wanted, Watcher
 from cyberalarm.collector.pipeline import Pipeline, Sealer
 from cyberalarm.collector.positions import Positions
 from cyberalarm.collector.receive.archives import ArchiveError
-from cyberalarm.collector.receive.reading import Mark, chunks, device_of, known_as
+from cyberalarm.collector.receive.reading import (
+    PREFIX,
+    Known,
+    Mark,
+    chunks,
+    device_of,
+    known_as,
+    sizes_in,
+    taken_before,
+)
 from cyberalarm.collector.ship import Shipper
 from cyberalarm.collector.spool import Spool
 from cyberalarm.collector.updates import Updates, trusted_keys
@@ -47,7 +56,8 @@ if TYPE_CHECKING:
 class Replayed:
     """What became of the lines; `unsent` bundles are still in the spool. `bundles` is None where a running collector took over.
 
-    `failures` are files that could not be read, or not to their end, and why; `left_out` those that had been replayed before.
+    `failures` are files that could not be read, or not to their end, and why; `left_out` those that had been replayed before,
+    `grown` those of which only what was added since was taken.
     """
 
     ledger: Ledger
@@ -57,6 +67,7 @@ class Replayed:
     trouble: str
     failures: tuple[tuple[Path, str], ...] = ()
     left_out: tuple[Path, ...] = ()
+    grown: tuple[Path, ...] = ()
     broken_off: bool = False
 
     @property
@@ -139,6 +150,9 @@ class _Alone:
     def mark(self, key: str) -> str | None:
         return self.run.positions.get(key)
 
+    def sizes(self, below: int) -> list[int]:
+        return sizes_in(self.run.positions.like(PREFIX), below)
+
     def take(self, raw: BinaryIO, wanted: Wanted, watcher: Watcher) -> str | None:
         """Take a file, or what is left of it, until it ends or cannot be read on; gives why. Raises SpoolFullError."""
         read = 0
@@ -169,6 +183,7 @@ class _Through:
 
     def __init__(self, handed: Handed) -> None:
         self.mark = handed.mark
+        self.sizes = handed.sizes
         self.take = handed.take
         self._handed = handed
 
@@ -181,13 +196,13 @@ class _Through:
 def _way(config: CollectorConfig, wait: float) -> Iterator[_Alone | _Through]:
     """Through the collector that runs, else alone. Raises BusyFolderError when neither can be."""
     with ExitStack() as held:
-        try:
-            held.enter_context(only_one(config.data))
-        except BusyFolderError:
+        if is_held(config.data):
             handed = Handed(config.data)
             held.callback(handed.close)
             yield _Through(handed)
             return
+        as_owner(config.data)
+        held.enter_context(only_one(config.data))
         run = _Run(config, wait)
         run.shipper.start()
         held.callback(run.shipper.stop, timeout=30)
@@ -222,11 +237,12 @@ def replay(
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A file, the key of its content, and where to begin."""
+    """A file, what it is known by, how far it was taken before, and whether it has grown since."""
 
     path: Path
-    key: str
-    mark: Mark
+    known: Known
+    mark: Mark | None
+    grown: bool
 
 
 class _Work:
@@ -238,6 +254,7 @@ class _Work:
         self._device = device
         self._failures: list[tuple[Path, str]] = []
         self._left_out: list[Path] = []
+        self._grown: list[Path] = []
 
     def checked(self, files: Iterable[Path]) -> list[_Job]:
         """The files that can be read, known by their content."""
@@ -245,31 +262,33 @@ class _Work:
         for path in files:
             try:
                 with path.open("rb") as raw:
-                    key = known_as(raw, self._watcher.checked, lambda: not self._watcher.stop.is_set())
+                    known = known_as(
+                        raw, self._way.sizes, self._watcher.checked, lambda: not self._watcher.stop.is_set()
+                    )
+                    if known is None:
+                        break
+                    mark, grown = taken_before(raw, known, self._way.mark)
             except OSError as error:
                 self._failures.append((path, f"cannot be read: {error.strerror}."))
                 continue
-            if key is None:
-                break
-            jobs.append(_Job(path, key, Mark(name=path.name)))
+            jobs.append(_Job(path, known, mark, grown))
         return jobs
 
     def decided(self, jobs: list[_Job], *, resume: bool, again: bool) -> list[_Job]:
         """What is to be taken, and where to begin with each. Raises ReplayedBeforeError."""
         if again:
-            return jobs
+            return [replace(job, mark=None) for job in jobs]
         decided: dict[str, _Job] = {}
-        known = []
+        before = []
         for job in jobs:
-            mark = Mark.from_text(self._way.mark(job.key))
-            if job.key in decided or (mark and mark.ended and resume):
+            if job.known.key in decided or (job.mark and job.mark.ended and resume):
                 self._left_out.append(job.path)
-            elif mark and not resume:
-                known.append((job.path, mark))
+            elif job.mark and not job.grown and not resume:
+                before.append((job.path, job.mark))
             else:
-                decided[job.key] = replace(job, mark=replace(mark or job.mark, trouble="", name=job.path.name))
-        if known:
-            raise _replayed_before(known)
+                decided[job.known.key] = job
+        if before:
+            raise _replayed_before(before)
         return list(decided.values())
 
     def take(self, job: _Job) -> None:
@@ -279,9 +298,13 @@ class _Work:
             with job.path.open("rb") as raw:
                 # When a file was last written is the best clue to the year that its lines may lack.
                 reference = max(min(os.fstat(raw.fileno()).st_mtime, now), 0.0)
-                wanted = Wanted(
-                    job.key, replace(job.mark, filed=True, at=now), self._device or device_of(job.path.name), reference
+                begin = replace(
+                    job.mark or Mark(), trouble="", filed=True, at=now, name=job.path.name, size=job.known.size
                 )
+                source = self._device or device_of(job.path.name)
+                wanted = Wanted(job.known.key, begin, source, reference)
+                if begin.offset and job.grown:
+                    self._grown.append(job.path)
                 failure = self._way.take(raw, wanted, self._watcher)
         except OSError as error:
             failure = f"cannot be read: {error.strerror}."
@@ -294,8 +317,8 @@ class _Work:
         total = Ledger()
         for ledger in devices.values():
             total.merge(ledger)
-        failures, left_out = tuple(self._failures), tuple(self._left_out)
-        return Replayed(total, devices, bundles, unsent, trouble, failures, left_out, stopped)
+        notes = (tuple(self._failures), tuple(self._left_out), tuple(self._grown))
+        return Replayed(total, devices, bundles, unsent, trouble, *notes, stopped)
 
 
 def _replayed_before(known: list[tuple[Path, Mark]]) -> ReplayedBeforeError:

@@ -16,6 +16,7 @@ import bz2
 import gzip
 import io
 import lzma
+import struct
 import sys
 import tarfile
 import time
@@ -69,7 +70,20 @@ _FOREIGN = {
     b"\x0a\x0d\x0d\x0a": "packet capture",
 }
 _HEAD = 512
-_DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, ValueError)
+# What the libraries raise on damaged files; the last four by the way, as fuzzing shows.
+_DAMAGE = (
+    EOFError,
+    zlib.error,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    ValueError,
+    RuntimeError,
+    LookupError,
+    OverflowError,
+    struct.error,
+)
 
 
 class ArchiveError(RefusedError):

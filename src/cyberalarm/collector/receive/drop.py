@@ -27,7 +27,7 @@ import structlog
 from cyberalarm.collector.errors import SpoolFullError
 from cyberalarm.collector.receive.archives import ArchiveError
 from cyberalarm.collector.receive.chunk import Chunk, Place
-from cyberalarm.collector.receive.reading import Mark, chunks, device_of, known_as
+from cyberalarm.collector.receive.reading import PREFIX, Mark, chunks, device_of, known_as, sizes_in, taken_before
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,10 +192,11 @@ class DropFolder:
                 self._fail(path, "It is no plain file.")
                 return
             name = str(path.relative_to(self._folder))
-            key = known_as(raw, lambda _: None, lambda: not self._intake.closing.is_set())
-            if key is None:
+            known = known_as(raw, self._sizes, go_on=lambda: not self._intake.closing.is_set())
+            if known is None:
                 return
-            before = Mark.from_text(self._positions.get(key))
+            key = known.key
+            before, _ = taken_before(raw, known, self._positions.get)
             if before and before.ended and (before.filed or before.name != name):
                 when = time.strftime("%d %B %Y at %H:%M", time.localtime(before.at)).lstrip("0")
                 self._fail(path, f"Its lines were taken before, on {when}, as {before.name}.")
@@ -203,7 +204,9 @@ class DropFolder:
             self._read[path] = _Read(key, found.st_ino)
             if before and before.ended:
                 return  # only moving it was left to be done
-            begin = replace(before or Mark(), ended=False, trouble="", filed=False, name=name, at=time.time())
+            begin = replace(
+                before or Mark(), ended=False, trouble="", filed=False, name=name, at=time.time(), size=known.size
+            )
             self.progress = replace(self.progress, reading=name, read=0, size=found.st_size)
             last = begin
             try:
@@ -218,6 +221,9 @@ class DropFolder:
                 words = str(error) if isinstance(error, ArchiveError) else f"It cannot be read: {error.strerror}."
                 broken = Place(key, replace(last, trouble=words).to_text())
                 self._intake.put_read(Chunk(self._source(path), b"", place=broken))
+
+    def _sizes(self, below: int) -> list[int]:
+        return sizes_in(self._positions.like(PREFIX), below)
 
     def _put_away(self, path: Path, read: _Read) -> None:
         """Move a file of which everything that can be read is in the spool."""

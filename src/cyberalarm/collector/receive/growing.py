@@ -223,7 +223,7 @@ class GrowingFiles:
             return key if key in self._followed else ""
         if is_packed(os.pread(handle, 512, 0)):
             os.close(handle)
-            self._trouble(path, "It is compressed: put it into the drop folder, or replay it.")
+            self._trouble(path, "It is compressed, or no plain text: put it into the drop folder, or replay it.")
             return ""
         self._follow(section, handle, named or path, remembered, may_skip=not named)
         return key

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +36,12 @@ class Tls(_Section):
     certificate: str = ""
     key: str = ""
     client_authorities: str = ""
+
+    @model_validator(mode="after")
+    def _both(self) -> Tls:
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("certificate and key belong together; one of them is missing")
+        return self
 
 
 class WatchedFile(_Section):

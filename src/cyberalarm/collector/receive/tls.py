@@ -119,9 +119,7 @@ class TlsFiles:
 
     @classmethod
     def of(cls, section: Tls, data: Path) -> TlsFiles:
-        """The configured files, or those that `cyberalarm collector certificate` makes. Raises ConfigurationError."""
-        if bool(section.certificate) != bool(section.key):
-            raise ConfigurationError("tls.certificate and tls.key belong together; one of them is missing.")
+        """The configured files, or those that `cyberalarm collector certificate` makes."""
         return cls(
             Path(section.certificate) if section.certificate else data / CERTIFICATE,
             Path(section.key) if section.key else data / KEY,
