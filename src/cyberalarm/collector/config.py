@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import tomllib
 from datetime import datetime
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -29,6 +29,10 @@ def _endpoint(text: str) -> str:
 
 def _network(text: str) -> str:
     return str(ip_network(text, strict=False))
+
+
+def _address(text: str) -> str:
+    return str(ip_address(text))
 
 
 def _zone(text: str) -> str:
@@ -71,6 +75,14 @@ class Networks(_Section):
     trusted: list[NetworkText] = []
 
 
+class Called(_Section):
+    """What the member calls a device, told by the address that it sends from and, behind a relay, by the host in its lines."""
+
+    name: str = Field(min_length=1, max_length=80)
+    address: Annotated[str, AfterValidator(_address)]
+    host: str = Field(default="", max_length=64)
+
+
 class PackUpdates(_Section):
     """Whose pack releases are loaded, in place of the keys that enrolling brought."""
 
@@ -82,6 +94,7 @@ class CollectorConfig(_Section):
     listen: Listen = Listen()
     networks: Networks = Networks()
     packs: PackUpdates = PackUpdates()
+    device: list[Called] = Field(default=[], max_length=2_000)
     # For devices that write times without a zone.
     time_zone: Annotated[str, AfterValidator(_zone)] = "Europe/London"
     bundle_seconds: float = Field(default=60, ge=1, le=3600)
