@@ -1,4 +1,4 @@
-"""`cyberalarm collector run|enrol|replay|explain|doctor|samples`."""
+"""`cyberalarm collector run|enrol|replay|explain|doctor|samples|trusted`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from cyberalarm.cli.printing import (
     print_rows,
     result_console,
 )
+from cyberalarm.cli.trusted import show_trusted
 from cyberalarm.collector import config as configuration
 from cyberalarm.core.outcome import Ledger
 
@@ -133,6 +134,8 @@ def explain(
         console.print(f"Product: {told.product or 'not recognised'}")
         if told.rule:
             console.print(f"Rule:    {told.rule}")
+        if told.source:
+            console.print(f"Source:  {told.source}")
         if told.sent:
             console.print("This, and nothing else, would leave your network:")
             for name, value in told.sent.items():
@@ -190,3 +193,6 @@ def show_samples(
             console.print("No sample is kept: every line that was looked at was recognised.")
 
     print_rows(output, rows, show)
+
+
+app.command("trusted")(show_trusted)

@@ -23,6 +23,7 @@ import structlog
 from cyberalarm._kernel import Summary
 from cyberalarm.collector import sieve
 from cyberalarm.collector.errors import SpoolFullError
+from cyberalarm.collector.known_seen import KnownSeen
 from cyberalarm.core.outcome import OUTCOMES, Ledger, Outcome
 from cyberalarm.envelope.payload import MAX_DEVICES, pack
 from cyberalarm.envelope.sealing import Header, seal
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from cyberalarm.collector.config import CollectorConfig
     from cyberalarm.collector.devices import DeviceNames
     from cyberalarm.collector.drift.watch import Watch
+    from cyberalarm.collector.listed_sources import Ranges
     from cyberalarm.collector.receive.chunk import Chunk
     from cyberalarm.collector.spool import Link, Spool
     from cyberalarm.core.alarm import Alarm
@@ -93,7 +95,9 @@ class DeviceView:
 
 
 class Pipeline:
-    """`watch` notices drift, where there is one; `tells_alarms` once the centre has said that it reads them."""
+    """`watch` notices drift, where there is one; `tells_alarms` once the centre has said that it reads them. `listed` are the
+    sources that the centre lists, `known` which known ones show up.
+    """
 
     def __init__(
         self,
@@ -103,11 +107,14 @@ class Pipeline:
         spool: Spool,
         sealer: Sealer,
         watch: Watch | None = None,
+        listed: Ranges | None = None,
     ) -> None:
         self._config = config
         self.library = library
         self._next: deque[Library] = deque(maxlen=1)
-        self._sieve = sieve.build(config)
+        self._sieve = sieve.build(config, listed or ())
+        self._listed: deque[Ranges] = deque(maxlen=1)
+        self.known = KnownSeen()
         self._summary = Summary(library.kernel)
         self._devices = devices
         self._spool = spool
@@ -124,6 +131,10 @@ class Pipeline:
         """Read lines by these packs from the next bundle on; the one that is open becomes due. From any thread."""
         self._next.append(library)
 
+    def list_sources(self, listed: Ranges) -> None:
+        """Keep what these sources are let in to, from the next chunk on. From any thread."""
+        self._listed.append(listed)
+
     def change_packs(self) -> None:
         """Take up the packs that wait, if nothing is gathered: a summary knows one library's products."""
         if self._next and not self._ledgers:
@@ -133,6 +144,8 @@ class Pipeline:
     def take(self, chunk: Chunk, *, reference_ms: int | None = None) -> None:
         """Take in a chunk. `reference_ms` is when its lines were written, if that was not now."""
         self.change_packs()
+        if self._listed and hasattr(self._sieve, "list_sources"):
+            self._sieve.list_sources(self._listed.pop())
         device, ledger, view = self._device(chunk.source)
         now = time.time()
         reference = int(now * 1000) if reference_ms is None else max(reference_ms, _EARLIEST_MS)
@@ -153,6 +166,7 @@ class Pipeline:
         products = batch.products()
         for product, lines in products:
             view.products[product] = view.products.get(product, 0) + lines
+        self.known.saw(chunk.lines, batch.outcomes, decode)
         if self._watch is not None:
             self._watch.saw(device, chunk.lines, batch, (counts, products), decode)
 

@@ -19,6 +19,7 @@ from cyberalarm.collector.centre import Centre
 from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.errors import SpoolFullError
 from cyberalarm.collector.files import only_one
+from cyberalarm.collector.listed_sources import ListedSources
 from cyberalarm.collector.pipeline import Pipeline, Sealer
 from cyberalarm.collector.receive.chunk import Chunk
 from cyberalarm.collector.receive.framing import Framing
@@ -61,7 +62,9 @@ class _Run:
         sealer = Sealer(identity.collector, key, identity.analysis_key)
         updates = Updates(config.data, trusted_keys(config, identity))
         library = updates.load()
-        self.pipeline = Pipeline(config, updates.resume() or library, DeviceNames(config.data), self.spool, sealer)
+        listed = ListedSources(config.data, identity.receipt_key).load()
+        names = DeviceNames(config.data)
+        self.pipeline = Pipeline(config, updates.resume() or library, names, self.spool, sealer, listed=listed)
         self._lock = RLock()
         self.shipper = Shipper(Centre(identity.centre, identity.pin, config.proxy), identity, self.spool, self._lock)
         self._wait = wait

@@ -11,10 +11,13 @@ from pydantic import BaseModel, ConfigDict
 
 from cyberalarm._kernel import Sieve
 from cyberalarm.core.addresses import PRIVATE_NETWORKS, network_range
+from cyberalarm.core.known_sources import chosen
 from cyberalarm.core.ports import risky_ports
 from cyberalarm.formats.loader import schema_spec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cyberalarm.collector.config import CollectorConfig
 
 
@@ -34,6 +37,8 @@ class Rule(BaseModel):
     again: bool = False
     trusted_source: bool = False
     remembered_source: bool = False
+    known_source: bool = False
+    listed_source: bool = False
 
 
 def bundled_rules() -> list[Rule]:
@@ -46,10 +51,15 @@ def _ranges(networks: list[str]) -> list[tuple[str, str]]:
     return [(f"{first:032x}", f"{last:032x}") for first, last in map(network_range, networks)]
 
 
-def build(config: CollectorConfig) -> Sieve:
-    """The kernel's sieve for a member's networks."""
+def _understood(rule: Rule) -> bool:
+    """A kernel that has no lists of sources would take a rule over them for one without conditions."""
+    return hasattr(Sieve, "list_sources") or not (rule.known_source or rule.listed_source)
+
+
+def build(config: CollectorConfig, listed: Sequence[tuple[str, str]] = ()) -> Sieve:
+    """The kernel's sieve for a member's networks. `listed` are the centre's sources, as `Sieve.list_sources` takes them later."""
     rules = []
-    for rule in bundled_rules():
+    for rule in filter(_understood, bundled_rules()):
         row = rule.model_dump()
         if rule.ports == "risky":
             row["ports"] = sorted(risky_ports())
@@ -61,6 +71,8 @@ def build(config: CollectorConfig) -> Sieve:
                 "rules": rules,
                 "home": _ranges([*PRIVATE_NETWORKS, *config.networks.own]),
                 "trusted": _ranges(config.networks.trusted),
+                "known": _ranges([str(net) for one in chosen(config.networks.known) for net in one.networks]),
+                "listed": listed,
                 "remember_ms": int(config.remember_hours * 3_600_000),
             }
         )
