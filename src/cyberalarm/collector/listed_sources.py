@@ -114,7 +114,7 @@ class ListedSources:
         count = len(listed.v4) + len(listed.v6)
         self.note = SourcesNote(number=listed.number, sources=count, issued=listed.issued, expires=listed.expires)
         log.info("sources.in_use", number=listed.number, sources=count)
-        return [(f"{first:032x}", f"{last:032x}") for first, last in listed.ranges]
+        return [_as_text(first, last) for first, last in listed.ranges]
 
     def _drop(self) -> Ranges | None:
         if not self._used:
@@ -131,6 +131,12 @@ class ListedSources:
         if error.code != self.note.refused_code:
             log.warning("sources.refused", code=error.code)
         self.note = self.note.model_copy(update={"refused_code": error.code, "refused": str(error)})
+
+
+def _as_text(first: int, last: int) -> tuple[str, str]:
+    """Most ranges are one address, whose text is kept once: a list has 100,000 of them."""
+    text = f"{first:032x}"
+    return text, text if first == last else f"{last:032x}"
 
 
 def _as_refusal(error: Exception) -> CyberAlarmError:
