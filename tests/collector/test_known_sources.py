@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cyberalarm import _kernel
 from cyberalarm.collector import state as notes
 from cyberalarm.collector.config import load
 from cyberalarm.collector.explain import explain
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 FILE = Path(known_sources.__file__).with_name("known_sources.toml").read_text("utf-8")
 OPERATOR = operators()["censys"]
 SOURCE = str(OPERATOR.networks[0][7])
-lists_known = pytest.mark.skipif(
-    not hasattr(_kernel.Sieve, "list_sources"), reason="this kernel has no lists of sources"
-)
 
 
 def test_the_file_has_no_faults() -> None:
@@ -114,7 +110,6 @@ DETECTED = (
 )
 
 
-@lists_known
 @pytest.mark.parametrize(
     ("line", "without", "applied"),
     [
@@ -138,7 +133,6 @@ def test_only_what_was_blocked_is_left_out_and_only_if_chosen(
     assert explain(configured(home, '["research"]'), line).outcome is applied
 
 
-@lists_known
 def test_what_is_left_out_does_not_make_its_source_suspicious(home: Home, tmp_path: Path) -> None:
     """Else the next page that a search engine reads here would be sent."""
     made = pipeline(tmp_path, config=configured(home, '["censys"]'))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cyberalarm import _kernel
 from cyberalarm.collector import state as notes
 from cyberalarm.collector.enrol import enrol
 from cyberalarm.collector.errors import CentreUnreachableError
@@ -36,9 +35,6 @@ KEY, OTHER = SigningKey.generate(), SigningKey.generate()
 HOSTILE = "198.51.100.77"
 DAY = 86_400_000
 NOW = int(time.time() * 1000)
-lists_known = pytest.mark.skipif(
-    not hasattr(_kernel.Sieve, "list_sources"), reason="this kernel has no lists of sources"
-)
 
 
 def naming(*sources: str, by: SigningKey = KEY, number: int = 1, expires: int = DAY) -> bytes:
@@ -148,7 +144,6 @@ def test_a_damaged_file_is_said_and_replaced(tmp_path: Path) -> None:
 ALLOWED = blocked(1, HOSTILE).replace(b"BLOCK", b"ALLOW").replace(b"DPT=1 ", b"DPT=443 ")
 
 
-@lists_known
 def test_what_a_listed_source_is_let_in_to_is_kept_at_once(tmp_path: Path) -> None:
     made = pipeline(tmp_path)
     made.take(Chunk("gateway", ALLOWED + b"\n"))
@@ -159,7 +154,15 @@ def test_what_a_listed_source_is_let_in_to_is_kept_at_once(tmp_path: Path) -> No
     assert (made.totals.outcomes[Outcome.ROUTINE], made.totals.outcomes[Outcome.KEPT]) == (3, 1)
 
 
-@lists_known
+def test_what_a_source_was_let_in_to_before_it_was_listed_is_sent_after_all(tmp_path: Path) -> None:
+    made = pipeline(tmp_path)
+    made.recalls = True
+    made.take(Chunk("gateway", ALLOWED + b"\n"))
+    made.list_sources(ranges(HOSTILE))
+    made.tick()
+    assert (made.totals.outcomes[Outcome.ROUTINE], made.totals.recalled) == (1, 1)
+
+
 def test_a_list_changes_while_lines_are_sieved(tmp_path: Path) -> None:
     """The status is asked for in another thread than the one that sieves."""
     made, done = pipeline(tmp_path), threading.Event()
@@ -196,8 +199,7 @@ def test_a_collector_fetches_the_list_that_its_centre_offers(member: Home, centr
     assert ranges_of(member.config) == ranges(HOSTILE)
     told = explain(member.config, ALLOWED)
     assert "listed by the centre" in told.source
-    if hasattr(_kernel.Sieve, "list_sources"):
-        assert (told.outcome, told.rule) == (Outcome.KEPT, "let in from a source that the centre lists")
+    assert (told.outcome, told.rule) == (Outcome.KEPT, "let in from a source that the centre lists")
 
 
 def test_a_collector_that_is_not_enrolled_has_no_list(home: Home) -> None:

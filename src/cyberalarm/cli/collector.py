@@ -1,4 +1,4 @@
-"""`cyberalarm collector run|enrol|replay|explain|doctor|samples|trusted`."""
+"""`cyberalarm collector run|enrol|replay|explain|doctor|samples|show-sent|trusted`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cyberalarm.cli.collector_options import ConfigOption, OutputOption
+from cyberalarm.cli.collector_options import load as _load
 from cyberalarm.cli.printing import (
     ExitCode,
     Output,
@@ -25,21 +27,14 @@ from cyberalarm.cli.printing import (
     print_rows,
     result_console,
 )
+from cyberalarm.cli.sent import show_sent
 from cyberalarm.cli.trusted import show_trusted
-from cyberalarm.collector import config as configuration
 from cyberalarm.core.outcome import Ledger
 
 app = typer.Typer(no_args_is_help=True, help="Run a collector on a member's network.")
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")]
-OutputOption = Annotated[Output, typer.Option("--output", help="human, json or jsonl")]
-_DEFAULT = Path("/etc/cyberalarm/collector.toml")
-
-
-def _load(path: Path | None) -> configuration.CollectorConfig:
-    if path is None and _DEFAULT.exists():
-        path = _DEFAULT
-    return configuration.load(path)
+app.command("show-sent")(show_sent)
+app.command("trusted")(show_trusted)
 
 
 @app.command()
@@ -193,6 +188,3 @@ def show_samples(
             console.print("No sample is kept: every line that was looked at was recognised.")
 
     print_rows(output, rows, show)
-
-
-app.command("trusted")(show_trusted)

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
 from rich.table import Table
 
+from cyberalarm.cli.collector_options import ConfigOption, OutputOption, load
 from cyberalarm.cli.printing import Output, print_rows, result_console
 
 if TYPE_CHECKING:
     from cyberalarm.collector.trusted import Trusted
 
-_DEFAULT = Path("/etc/cyberalarm/collector.toml")
-
 
 def show_trusted(
-    config: Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")] = None,
-    output: Annotated[Output, typer.Option("--output", help="human, json or jsonl")] = Output.HUMAN,
+    config: ConfigOption = None,
+    output: OutputOption = Output.HUMAN,
 ) -> None:
     """List trusted sources and known ones: search engines, research scanners, monitors. Known ones are applied only if chosen."""
-    from cyberalarm.collector import config as configuration
     from cyberalarm.collector.trusted import listed
 
-    path = _DEFAULT if config is None and _DEFAULT.exists() else config
-    rows = listed(configuration.load(path))
+    rows = listed(load(config))
     print_rows(output, [_document(row) for row in rows], lambda: _show(rows))
 
 
