@@ -20,6 +20,7 @@ PAGE = HERE.parent / "docs" / "benchmarks.md"
 SCRIPTS = {
     "decode.py": "Decoding, one core",
     "collector.py": "One collector, end to end over UDP",
+    "wire.py": "What leaves a site for each raw line",
     "ingest.py": "The centre's receiving side",
     "store.py": "The event store",
     "drift.py": "What watching for drift costs a collector",

@@ -1,4 +1,4 @@
-"""`cyberalarm collector run|enrol|replay|explain|doctor|samples|show-sent`."""
+"""`cyberalarm collector run|enrol|replay|explain|doctor|samples|show-sent|trusted`."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ from cyberalarm.cli.printing import (
     result_console,
 )
 from cyberalarm.cli.sent import show_sent
+from cyberalarm.cli.trusted import show_trusted
 from cyberalarm.core.outcome import Ledger
 
 app = typer.Typer(no_args_is_help=True, help="Run a collector on a member's network.")
 
 app.command("show-sent")(show_sent)
+app.command("trusted")(show_trusted)
 
 
 @app.command()
@@ -127,6 +129,8 @@ def explain(
         console.print(f"Product: {told.product or 'not recognised'}")
         if told.rule:
             console.print(f"Rule:    {told.rule}")
+        if told.source:
+            console.print(f"Source:  {told.source}")
         if told.sent:
             console.print("This, and nothing else, would leave your network:")
             for name, value in told.sent.items():

@@ -1,4 +1,4 @@
-"""The centre, as a collector talks to it: four requests over HTTPS, port 443, through a proxy where there is one.
+"""The centre, as a collector talks to it: five requests over HTTPS, port 443, through a proxy where there is one.
 
 The server is trusted by the pin of the registration token; without a pin, by public certificates. Identity is never the TLS
 session: envelopes and requests are signed. Raises CentreUnreachableError when trying again helps, CentreRefusedError when not.
@@ -30,6 +30,7 @@ _MOST_ANSWER = 1024 * 1024
 _TIMEOUT = Timeout(connect=15, read=90)
 STATUS_PATH = _API + "/status"
 PACKS_PATH = _API + "/packs/"
+SOURCES_PATH = _API + "/sources/"
 _CODE = re.compile("[a-z0-9-]{1,64}")
 _LONGEST_DETAIL = 1000  # characters; it is shown and kept in a note
 # Codes that mean "not now" whatever the HTTP status.
@@ -62,6 +63,10 @@ class Centre:
     def packs(self, sha256: str, size: int, headers: dict[str, str]) -> bytes:
         """Ask for the pack release of this digest and length with a signed request; whatever comes, it is hardly longer."""
         return self._send("GET", PACKS_PATH + sha256, None, headers, most=size + 1)
+
+    def sources(self, sha256: str, size: int, headers: dict[str, str]) -> bytes:
+        """Ask for the list of sources of this digest and length, as for packs."""
+        return self._send("GET", SOURCES_PATH + sha256, None, headers, most=size + 1)
 
     def rest(self) -> None:
         """Close connections that are not in use. Nobody answers on an idle one, and the centre would wait for that."""

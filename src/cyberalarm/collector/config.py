@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from cyberalarm.core.errors import ConfigurationError
+from cyberalarm.core.known_sources import chosen
 from cyberalarm.envelope.errors import KeyRefused
 from cyberalarm.envelope.keys import VerifyKey
 
@@ -52,6 +53,14 @@ def _release_key(text: str) -> str:
 
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 NetworkText = Annotated[str, AfterValidator(_network)]
+
+
+def _known(text: str) -> str:
+    chosen([text])
+    return text
+
+
+KnownText = Annotated[str, AfterValidator(_known)]
 ReleaseKeyText = Annotated[str, AfterValidator(_release_key)]
 
 
@@ -69,10 +78,12 @@ class Listen(_Section):
 
 
 class Networks(_Section):
-    """The member's own networks beside the private ones, and sources that are trusted."""
+    """The member's own networks beside the private ones, sources that are trusted, and known ones whose probes are left out."""
 
     own: list[NetworkText] = []
     trusted: list[NetworkText] = []
+    # Kinds or operators of core/known_sources.toml.
+    known: list[KnownText] = []
 
 
 class Called(_Section):

@@ -20,6 +20,7 @@ from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.errors import SpoolFullError
 from cyberalarm.collector.files import only_one
 from cyberalarm.collector.keeping import Keeping
+from cyberalarm.collector.listed_sources import ListedSources
 from cyberalarm.collector.pipeline import Pipeline, Sealer
 from cyberalarm.collector.receive.chunk import Chunk
 from cyberalarm.collector.receive.framing import Framing
@@ -64,8 +65,8 @@ class _Run:
         updates = Updates(config.data, trusted_keys(config, identity))
         library = updates.load()
         library = updates.resume() or library
-        names = DeviceNames(config.data, config.device)
-        self.pipeline = Pipeline(config, library, names, self.spool, sealer, journal=keeping.journal)
+        names, listed = DeviceNames(config.data, config.device), ListedSources(config.data, identity.receipt_key).load()
+        self.pipeline = Pipeline(config, library, names, self.spool, sealer, journal=keeping.journal, listed=listed)
         self._lock = RLock()
         self.shipper = Shipper(Centre(identity.centre, identity.pin, config.proxy), identity, self.spool, self._lock)
         self._wait = wait

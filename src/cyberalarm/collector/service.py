@@ -16,11 +16,12 @@ import structlog
 from cyberalarm import __version__
 from cyberalarm.collector import identity as identities
 from cyberalarm.collector import state as notes
-from cyberalarm.collector.centre import PACKS_PATH, STATUS_PATH, Centre
+from cyberalarm.collector.centre import PACKS_PATH, SOURCES_PATH, STATUS_PATH, Centre
 from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.drift.watch import Watch
 from cyberalarm.collector.errors import CentreRefusedError, PartFailedError
 from cyberalarm.collector.keeping import Keeping
+from cyberalarm.collector.listed_sources import ListedSources
 from cyberalarm.collector.pipeline import CLOCK_FLOOR_S, Pipeline, Sealer
 from cyberalarm.collector.receive.chunk import Intake
 from cyberalarm.collector.receive.endpoint import as_text
@@ -31,12 +32,14 @@ from cyberalarm.collector.spool import Spool
 from cyberalarm.collector.updates import Updates, trusted_keys
 from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.core.versions import older
+from cyberalarm.envelope import source_list
 from cyberalarm.envelope.documents import Status
 from cyberalarm.envelope.payload import FORM_WITH_ALARMS, FORM_WITH_RECALLED
 from cyberalarm.envelope.requests import InUse, sign_request
 
 if TYPE_CHECKING:
     from cyberalarm.collector.config import CollectorConfig
+    from cyberalarm.collector.listed_sources import Ranges
     from cyberalarm.envelope.documents import Offer
     from cyberalarm.formats.library import Library
 
@@ -61,9 +64,9 @@ class Service:
         self._watch = Watch(config.data)
         self._updates = Updates(config.data, trusted_keys(config, self._identity))
         library = self._updates.load()
-        self._pipeline = Pipeline(
-            config, library, DeviceNames(config.data, config.device), self._spool, sealer, self._watch, keeping.journal
-        )
+        self._sources = ListedSources(config.data, self._identity.receipt_key)
+        names, listed = DeviceNames(config.data, config.device), self._sources.load()
+        self._pipeline = Pipeline(config, library, names, self._spool, sealer, self._watch, keeping.journal, listed)
         self._centre = Centre(self._identity.centre, self._identity.pin, config.proxy)
         to_ship = Centre(self._identity.centre, self._identity.pin, config.proxy)
         self._shipper = Shipper(to_ship, self._identity, self._spool, self._lock)
@@ -163,6 +166,7 @@ class Service:
         said, begun = "", False
         while not self._ending.is_set():
             try:
+                self._list(self._sources.expire())
                 if not begun:
                     begun = True
                     self._use(self._updates.resume())
@@ -190,16 +194,24 @@ class Service:
         self._take_up_key(status)
         self._use(self._updates.heed(status.revoked))
         self._use(self._updates.follow(status.release, self._fetch))
+        self._list(self._sources.follow(status.sources, self._fetch_sources))
 
     def _in_use(self) -> InUse:
         note = self._updates.note_of(self._pipeline.library)
-        return InUse(__version__, note.release, note.refused_code)
+        return InUse(__version__, note.release, note.refused_code, source_list.FORM)
 
     def _signed(self, path: str) -> dict[str, str]:
         return sign_request(self._key, self._identity.collector, "GET", path, b"", int(time.time() * 1000))
 
     def _fetch(self, offer: Offer) -> bytes:
         return self._centre.packs(offer.sha256, offer.size, self._signed(PACKS_PATH + offer.sha256))
+
+    def _fetch_sources(self, offer: Offer) -> bytes:
+        return self._centre.sources(offer.sha256, offer.size, self._signed(SOURCES_PATH + offer.sha256))
+
+    def _list(self, listed: Ranges | None) -> None:
+        if listed is not None:
+            self._pipeline.list_sources(listed)
 
     def _use(self, library: Library | None) -> None:
         if library is not None:
@@ -237,6 +249,8 @@ class Service:
             clock_ahead_ms=self._clock_ahead_ms,
             clock_unset=self._clock_unset,
             packs=self._updates.note_of(self._pipeline.library),
+            sources=self._sources.note,
+            known_seen=dict(self._pipeline.known.seen),
             turned_away=sum(r.turned_away for r in self._tcp),
             devices={
                 device: notes.DeviceNote(
