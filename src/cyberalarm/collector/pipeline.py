@@ -221,10 +221,13 @@ class Pipeline:
         try:
             link = self.sealer.put(self._spool, bundle, last=last)
         except SpoolFullError as error:
-            log.warning("pipeline.no_room", code=error.code)
+            if not self._retry_at:  # once, until there is room again
+                log.warning("pipeline.no_room", code=error.code)
             self._retry_at = time.monotonic() + _RETRY_SECONDS
             return None
-        self._pending = None
+        if self._retry_at:
+            log.info("pipeline.room_again")
+        self._pending, self._retry_at = None, 0.0
         return link
 
     @property

@@ -30,16 +30,19 @@ class PackError(ConfigurationError):
     code = "pack-invalid"
 
 
-def read_pack(source: Traversable | Path) -> Pack:
-    """Read one pack file. Raises PackError naming file and key."""
+def read_pack(source: Traversable | Path, *, alone: bool = True) -> Pack:
+    """Read one pack file. Raises PackError naming file and key.
+
+    Not `alone`: the kernel is asked about all packs together afterwards, so it need not be asked about this one.
+    """
     try:
         content = source.read_bytes()
     except OSError as error:
         raise PackError(f"{source.name}: cannot be read: {error}.") from error
-    return parse_pack(source.name, content)
+    return parse_pack(source.name, content, alone=alone)
 
 
-def parse_pack(name: str, content: bytes) -> Pack:
+def parse_pack(name: str, content: bytes, *, alone: bool = True) -> Pack:
     """Understand a pack's TOML, whatever the bytes. Raises PackError naming the file (`name`) and key."""
     try:
         table = tomllib.loads(content.decode("utf-8").replace("\r\n", "\n"))
@@ -54,6 +57,8 @@ def parse_pack(name: str, content: bytes) -> Pack:
     except ValidationError as error:
         key, what = _telling(error)
         raise PackError(f"{name}: key {key!r}: {what}.", next_step="See docs/packs.md.") from error
+    if not alone:
+        return pack
     try:
         build((pack,))  # what only the kernel can tell, while the file's name is still known
     except PackError as error:
