@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from cyberalarm._kernel import Packs
 from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.core.schema import event_schema
+from cyberalarm.formats.kernel_schema import schema_spec
 from cyberalarm.formats.library import Library
 from cyberalarm.formats.pack import Condition, Conditions, FieldSource, FieldTable, Kind, Line, Pack, Slots, Test
 
@@ -110,17 +111,6 @@ def in_order(packs: tuple[Pack, ...]) -> list[Pack]:
     except CycleError as error:
         circle = ", ".join(error.args[1])
         raise PackError(f"Packs are `over` each other: {circle}.", next_step="Take one of them out.") from error
-
-
-def schema_spec() -> dict[str, object]:
-    """What the kernel, and its sieve, need to know of the event schema."""
-    schema = event_schema()
-    enums: dict[str, object] = {
-        name: schema.field(name).values for name in ("sensor", "action", "direction", "evidence", "category")
-    }
-    texts = ("signature_id", "signature", "threat", "sender_domain")
-    limits = {f"max_{name}": schema.field(name).max_bytes for name in texts}
-    return {**enums, **limits, "max_cves": schema.field("cve").max_items}
 
 
 def _pack_spec(pack: Pack) -> dict[str, object]:
