@@ -7,6 +7,7 @@ mod columns;
 mod decode;
 mod event;
 mod header;
+mod held;
 mod mapping;
 mod needle;
 mod network;
@@ -20,6 +21,7 @@ mod summary;
 mod syntax;
 mod text;
 mod time;
+mod told;
 mod value;
 mod words;
 

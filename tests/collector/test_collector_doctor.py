@@ -259,8 +259,8 @@ def test_a_configuration_with_mistakes_is_the_first_and_only_thing_to_do(home: H
     home.path.write_text('tme_zone = "UTC"\n[listen]\nudp = 5\n')
     checks = examine(home.path)
     assert {check.link for check in checks} == {"Configuration"}
-    says(checks[0], Verdict.BAD, "line", "'listen.udp'")
-    says(checks[1], Verdict.BAD, "line 1", "no such key", "time_zone")
+    says(checks[0], Verdict.BAD, "line 1", "no such key", "time_zone")
+    says(checks[1], Verdict.BAD, "line 3", "'listen.udp'")
     told = cyberalarm("collector", "doctor", "--config", str(home.path))
     assert (told.returncode, "no such key" in told.stdout) == (1, True)
 

@@ -21,6 +21,7 @@ CODE = re.compile(r"[a-z]+(?:-[a-z]+)*")
 NOT_ANSWERED = {"member-not-approved", "enrolment-refused", "act-refused"}
 LIBRARY_ONLY = {
     "key-malformed",
+    "seal-refused",
     "signature-refused",
     "envelope-refused",
     "document-malformed",

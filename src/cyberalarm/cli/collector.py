@@ -1,4 +1,7 @@
-"""`cyberalarm collector run|enrol|replay|explain|samples`; `check`, `doctor` and `support` stand in `cli/doctor.py`."""
+"""`cyberalarm collector run|enrol|replay|explain|samples`.
+
+`check`, `doctor` and `support` stand in `cli/doctor.py`, `show-sent` in `cli/sent.py`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from typing import Annotated
 
 import typer
 
-from cyberalarm.cli.doctor import ConfigOption, OutputOption, check, chosen, doctor, support, tell_check
+from cyberalarm.cli.collector_options import ConfigOption, OutputOption, chosen
+from cyberalarm.cli.collector_options import load as _load
+from cyberalarm.cli.doctor import check, doctor, support, tell_check
 from cyberalarm.cli.printing import (
     ExitCode,
     Output,
@@ -22,15 +27,13 @@ from cyberalarm.cli.printing import (
     print_rows,
     result_console,
 )
-from cyberalarm.collector import config as configuration
+from cyberalarm.cli.sent import show_sent
 from cyberalarm.collector import logs
 from cyberalarm.core.outcome import Ledger
 
 app = typer.Typer(no_args_is_help=True, help="Run a collector on a member's network.")
 
-
-def _load(path: Path | None) -> configuration.CollectorConfig:
-    return configuration.load(chosen(path))
+app.command("show-sent")(show_sent)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cyberalarm.cli.collector_options import ConfigOption, OutputOption, chosen
 from cyberalarm.cli.printing import (
     ExitCode,
     Output,
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from cyberalarm.collector.doctor.arrivals import Arrival
     from cyberalarm.collector.state import State
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")]
-OutputOption = Annotated[Output, typer.Option("--output", help="human, json or jsonl")]
-_DEFAULT = Path("/etc/cyberalarm/collector.toml")
 _LOOK_SECONDS = 1.0
 _ARROW = "           → "
 
@@ -39,10 +37,6 @@ _ARROW = "           → "
 def check(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> None:
     """Check the whole configuration without starting anything. Exit code 1 when there is a mistake; warnings alone end with 0."""
     raise typer.Exit(ExitCode.FAILED if tell_check(chosen(config), output) else ExitCode.DONE)
-
-
-def chosen(path: Path | None) -> Path | None:
-    return _DEFAULT if path is None and _DEFAULT.exists() else path
 
 
 def tell_check(path: Path | None, output: Output = Output.HUMAN) -> bool:

@@ -122,6 +122,8 @@ class CollectorConfig(_Section):
     # The centre takes at most 200,000 rows in a bundle.
     bundle_rows: int = Field(default=100_000, ge=1_000, le=150_000)
     spool_bytes: int = Field(default=4 * 1024**3, ge=64 * 1024**2)
+    # Copies of what was sent, for `show-sent`; 0 keeps none.
+    sent_bytes: int = Field(default=256 * 1024**2, ge=0)
     remember_hours: float = Field(default=24, gt=0, le=24 * 14)
     # Empty: HTTPS_PROXY of the environment, if set.
     proxy: str = ""

@@ -19,6 +19,7 @@ from cyberalarm.collector.centre import Centre
 from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.errors import SpoolFullError
 from cyberalarm.collector.files import only_one
+from cyberalarm.collector.keeping import Keeping
 from cyberalarm.collector.pipeline import Pipeline, Sealer
 from cyberalarm.collector.receive.chunk import Chunk
 from cyberalarm.collector.receive.framing import Framing
@@ -58,10 +59,13 @@ class _Run:
         identity = identities.load(config.data)
         key = identities.signing_key(config.data)
         self.spool = Spool(config.data / "spool", config.spool_bytes)
-        sealer = Sealer(identity.collector, key, identity.analysis_key)
+        keeping = Keeping.opened(config)
+        sealer = Sealer(identity.collector, key, identity.analysis_key, keeping.copies)
         updates = Updates(config.data, trusted_keys(config, identity))
         library = updates.load()
-        self.pipeline = Pipeline(config, updates.resume() or library, DeviceNames(config.data), self.spool, sealer)
+        library = updates.resume() or library
+        names = DeviceNames(config.data)
+        self.pipeline = Pipeline(config, library, names, self.spool, sealer, journal=keeping.journal)
         self._lock = RLock()
         self.shipper = Shipper(Centre(identity.centre, identity.pin, config.proxy), identity, self.spool, self._lock)
         self._wait = wait
@@ -70,6 +74,7 @@ class _Run:
         """Take in a chunk, waiting for room in the spool. Raises SpoolFullError."""
         if chunk.lines or chunk.overflow:
             self.pipeline.take(chunk, reference_ms=reference_ms)
+        self.pipeline.tick()
         if self.pipeline.due:
             self._close()
         self._wait_until(lambda: self.pipeline.has_room or self._close())

@@ -20,6 +20,7 @@ from cyberalarm.collector.centre import PACKS_PATH, STATUS_PATH, Centre
 from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.drift.watch import Watch
 from cyberalarm.collector.errors import CentreRefusedError, PartFailedError
+from cyberalarm.collector.keeping import Keeping
 from cyberalarm.collector.logs import TROUBLES
 from cyberalarm.collector.metrics import metrics_server
 from cyberalarm.collector.pipeline import CLOCK_FLOOR_S, Pipeline, Sealer
@@ -34,7 +35,7 @@ from cyberalarm.collector.updates import Updates, trusted_keys
 from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.core.versions import older
 from cyberalarm.envelope.documents import Status
-from cyberalarm.envelope.payload import FORM_WITH_ALARMS
+from cyberalarm.envelope.payload import FORM_WITH_ALARMS, FORM_WITH_RECALLED
 from cyberalarm.envelope.requests import InUse, sign_request
 
 if TYPE_CHECKING:
@@ -64,11 +65,14 @@ class Service:
         self._tcp = [TcpReceiver(e, listen.tcp_connections, self._intake) for e in listen.tcp]
         self._metrics = metrics_server(config.metrics.listen, lambda: self._note)
         self._spool = Spool(config.data / "spool", config.spool_bytes)
-        sealer = Sealer(self._identity.collector, self._key, self._identity.analysis_key)
+        keeping = Keeping.opened(config)
+        sealer = Sealer(self._identity.collector, self._key, self._identity.analysis_key, keeping.copies)
         self._watch = Watch(config.data)
         self._updates = Updates(config.data, trusted_keys(config, self._identity))
         library = self._updates.load()
-        self._pipeline = Pipeline(config, library, DeviceNames(config.data), self._spool, sealer, self._watch)
+        self._pipeline = Pipeline(
+            config, library, DeviceNames(config.data), self._spool, sealer, self._watch, keeping.journal
+        )
         self._centre = Centre(self._identity.centre, self._identity.pin, config.proxy)
         to_ship = Centre(self._identity.centre, self._identity.pin, config.proxy)
         self._shipper = Shipper(to_ship, self._identity, self._spool, self._lock)
@@ -138,7 +142,7 @@ class Service:
     def _turn(self, timeout: float) -> None:
         """Take one chunk, close the bundle when it is due, note how things are."""
         self._supervisor.alive()
-        self._pipeline.change_packs()  # also where no line comes
+        self._pipeline.tick()
         if self._pipeline.has_room and not self._clock_is_unset():
             chunk = self._intake.get(timeout)
             if chunk is not None:
@@ -202,6 +206,7 @@ class Service:
         self._shipper.hold = status.stop or older(__version__, status.minimum_version)
         self._minimum_version = status.minimum_version
         self._pipeline.tells_alarms = status.bundle_form >= FORM_WITH_ALARMS
+        self._pipeline.recalls = status.bundle_form >= FORM_WITH_RECALLED
         self._take_up_key(status)
         self._use(self._updates.heed(status.revoked))
         self._use(self._updates.follow(status.release, self._fetch))

@@ -7,7 +7,7 @@ import tomllib
 from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from cyberalarm._kernel import Sieve
 from cyberalarm.core.addresses import PRIVATE_NETWORKS, network_range
@@ -34,12 +34,31 @@ class Rule(BaseModel):
     again: bool = False
     trusted_source: bool = False
     remembered_source: bool = False
+    held: bool = False
+
+
+class Scanning(BaseModel):
+    """How many ports or addresses one source is let in to, within minutes, before it counts as a scanner."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ports: int = Field(ge=2)
+    addresses: int = Field(ge=2)
+    minutes: int = Field(ge=1)
+
+
+def _table() -> dict[str, list[object]]:
+    return tomllib.loads(files(__package__).joinpath("sieve_rules.toml").read_text("utf-8"))
 
 
 def bundled_rules() -> list[Rule]:
     """The rules that come with the program, in order."""
-    table = tomllib.loads(files(__package__).joinpath("sieve_rules.toml").read_text("utf-8"))
-    return [Rule.model_validate(row) for row in table["rule"]]
+    return [Rule.model_validate(row) for row in _table()["rule"]]
+
+
+def scanning() -> Scanning:
+    """What makes a source a scanner."""
+    return Scanning.model_validate(_table()["scanning"])
 
 
 def _ranges(networks: list[str]) -> list[tuple[str, str]]:
@@ -54,6 +73,7 @@ def build(config: CollectorConfig) -> Sieve:
         if rule.ports == "risky":
             row["ports"] = sorted(risky_ports())
         rules.append(row)
+    scan = scanning()
     return Sieve(
         json.dumps(
             {
@@ -62,6 +82,7 @@ def build(config: CollectorConfig) -> Sieve:
                 "home": _ranges([*PRIVATE_NETWORKS, *config.networks.own]),
                 "trusted": _ranges(config.networks.trusted),
                 "remember_ms": int(config.remember_hours * 3_600_000),
+                "scanning": {"ports": scan.ports, "addresses": scan.addresses, "ms": scan.minutes * 60_000},
             }
         )
     )

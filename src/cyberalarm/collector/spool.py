@@ -202,6 +202,11 @@ class Spool:
         return links
 
 
+def waits(folder: Path, sequence: int) -> bool:
+    """Does an envelope wait in a spool that another process may have open? Looks only."""
+    return (folder / f"{sequence:020d}{SUFFIX}").exists()
+
+
 def set_aside(folder: Path) -> int:
     """Move a whole spool out of the way, keeping it; gives how many envelopes it holds. It must not be open."""
     if not folder.exists():

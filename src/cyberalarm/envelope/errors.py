@@ -17,6 +17,12 @@ class SignatureRefused(RefusedError):  # noqa: N818
     code = "signature-refused"
 
 
+class SealRefused(RefusedError):  # noqa: N818
+    """What this machine sealed for itself does not open: damaged, or sealed with another key."""
+
+    code = "seal-refused"
+
+
 class EnvelopeRefused(RefusedError):  # noqa: N818
     """An envelope is not acceptable. Each subclass has its own code."""
 
