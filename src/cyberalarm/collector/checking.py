@@ -152,7 +152,7 @@ def _warning(key: str, what: str, next_step: str) -> Remark:
 
 def _addresses(config: CollectorConfig) -> Iterator[Remark]:
     listeners = machine.listeners(config)
-    if not listeners and not config.model_dump().get("files") and not config.model_dump().get("drop"):
+    if not listeners and not _reads_files(config):
         yield _warning("listen.udp", "Nothing is listened to.", "Name a port, such as 0.0.0.0:514, under listen.udp.")
     named: set[tuple[str, str]] = set()
     for listener in listeners:
@@ -179,6 +179,12 @@ def _addresses(config: CollectorConfig) -> Iterator[Remark]:
             f"The operating system grants {bound:,} bytes of the {config.listen.receive_buffer:,} that are asked for.",
             machine.raise_buffer(config.listen.receive_buffer),
         )
+
+
+def _reads_files(config: CollectorConfig) -> bool:
+    """Are lines taken from files instead?"""
+    sections = config.model_dump()
+    return bool(sections.get("files") or (sections.get("drop") or {}).get("folder"))
 
 
 def _own_networks(config: CollectorConfig) -> Iterator[Remark]:
