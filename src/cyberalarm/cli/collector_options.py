@@ -15,8 +15,11 @@ OutputOption = Annotated[Output, typer.Option("--output", help="human, json or j
 _DEFAULT = Path("/etc/cyberalarm/collector.toml")
 
 
+def chosen(path: Path | None) -> Path | None:
+    """The file that is meant: the one that is named, or the one in the usual place; None for the defaults."""
+    return _DEFAULT if path is None and _DEFAULT.exists() else path
+
+
 def load(path: Path | None) -> configuration.CollectorConfig:
     """The configuration in a file, or in the usual place, or the defaults. Raises ConfigurationError."""
-    if path is None and _DEFAULT.exists():
-        path = _DEFAULT
-    return configuration.load(path)
+    return configuration.load(chosen(path))

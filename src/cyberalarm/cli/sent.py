@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from cyberalarm.cli.collector_options import ConfigOption, OutputOption, load
 from cyberalarm.cli.printing import (
@@ -85,6 +84,8 @@ def _list(settings: CollectorConfig, copies: Copies, output: Output) -> None:
         return
 
     def show() -> None:
+        from rich.table import Table
+
         table = Table("Bundle", "Made (UTC)", "Lines", "Rows stand for", "Bytes", "", box=None)
         for row in rows:
             state = "waits to be sent" if row["waits"] else "receipted"
@@ -131,6 +132,8 @@ def _write_page(settings: CollectorConfig, copy: Copy, html: Path) -> None:
 
 
 def _show(copy: Copy) -> None:
+    from rich.table import Table
+
     console = result_console()
     for device, ledger in sorted(copy.payload.ledgers.items()):
         counts = ", ".join(f"{count:,} {name}" for name, count in ledger.counts().items() if count)

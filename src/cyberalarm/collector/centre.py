@@ -42,10 +42,9 @@ class Centre:
 
     def __init__(self, url: str, pin: str, proxy: str = "") -> None:
         self._url = url.rstrip("/")
-        through = proxy or _environment_proxy(url)
-        # For people: without the proxy's user name and password.
-        self.proxy = urlsplit(through)._replace(netloc=urlsplit(through).netloc.rpartition("@")[2]).geturl()
-        pool = partial(_pool, through, {"User-Agent": f"CyberAlarm-Collector/{__version__}"})
+        self.through = proxy or _environment_proxy(url)  # with the proxy's password, if there is one: not for people
+        self.proxy = without_password(self.through)
+        pool = partial(_pool, self.through, {"User-Agent": f"CyberAlarm-Collector/{__version__}"})
         self._pool = pool(assert_fingerprint=pin, cert_reqs="CERT_NONE") if pin else pool()
 
     def enrol(self, request: bytes) -> bytes:
@@ -120,6 +119,11 @@ def _proxy_headers(proxy: str) -> dict[str, str]:
     if parts.username is None:
         return {}
     return make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
+
+
+def without_password(url: str) -> str:
+    """A proxy's address for people: without its user name and password."""
+    return urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
 
 
 def _environment_proxy(url: str) -> str:

@@ -10,7 +10,7 @@ import tomllib
 from datetime import datetime
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -19,6 +19,8 @@ from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.core.known_sources import chosen
 from cyberalarm.envelope.errors import KeyRefused
 from cyberalarm.envelope.keys import VerifyKey
+
+_LONGEST_SOCKET_PATH = 107  # bytes: sun_path without its end, unix(7)
 
 
 def _endpoint(text: str) -> str:
@@ -51,6 +53,30 @@ def _release_key(text: str) -> str:
         raise ValueError("write a public release key as it was made, ed25519:…") from error
 
 
+def _metrics_endpoint(text: str) -> str:
+    if not text:
+        return text
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:")
+        if not path.startswith("/") or len(path.encode()) > _LONGEST_SOCKET_PATH:
+            raise ValueError(
+                "write a local socket with its whole path, such as unix:/run/cyberalarm-collector/metrics.sock"
+            )
+        return text
+    host = _endpoint(text).rpartition(":")[0].strip("[]")
+    try:
+        local = ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        raise ValueError(
+            "the figures are given to this machine only: write unix:/PATH, or a port of 127.0.0.1 or [::1], and let an agent"
+            " on this machine pass them on"
+        )
+    return text
+
+
+LogLevel = Literal["debug", "info", "warning", "error"]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 NetworkText = Annotated[str, AfterValidator(_network)]
 
@@ -100,12 +126,20 @@ class PackUpdates(_Section):
     release_keys: list[ReleaseKeyText] = Field(default=[], max_length=16)
 
 
+class Metrics(_Section):
+    """Where Prometheus may fetch figures: a local socket or a loopback port, nowhere else. Off by default."""
+
+    listen: Annotated[str, AfterValidator(_metrics_endpoint)] = ""
+
+
 class CollectorConfig(_Section):
     data: Path = Path("collector-data")
     listen: Listen = Listen()
     networks: Networks = Networks()
     packs: PackUpdates = PackUpdates()
     device: list[Called] = Field(default=[], max_length=2_000)
+    metrics: Metrics = Metrics()
+    log_level: LogLevel = "info"
     # For devices that write times without a zone.
     time_zone: Annotated[str, AfterValidator(_zone)] = "Europe/London"
     bundle_seconds: float = Field(default=60, ge=1, le=3600)
@@ -144,4 +178,9 @@ def load(path: Path | None) -> CollectorConfig:
         key = ".".join(str(part) for part in first["loc"])
         said = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(f"{path}: key {key!r}: {said}.", next_step="See docs/configuration.md.") from error
+    return beside(path, config)
+
+
+def beside(path: Path, config: CollectorConfig) -> CollectorConfig:
+    """The same configuration with its folder taken as relative to its file."""
     return config.model_copy(update={"data": (path.parent / config.data).resolve()})

@@ -328,9 +328,13 @@ class Pipeline:
         try:
             link = self.sealer.put(self._spool, bundle, last=last)
         except SpoolFullError as error:
-            log.warning("pipeline.no_room", code=error.code)
+            if not self._retry_at:  # once, until there is room again
+                log.warning("pipeline.no_room", code=error.code)
             self._retry_at = time.monotonic() + _RETRY_SECONDS
             return None
+        if self._retry_at:
+            log.info("pipeline.room_again")
+        self._retry_at = 0.0
         done()
         try:
             self._devices.save()

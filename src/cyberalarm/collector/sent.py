@@ -16,7 +16,7 @@ from cyberalarm.collector.errors import CopyMissingError
 from cyberalarm.collector.files import TEMPORARY, write_whole
 from cyberalarm.envelope.errors import SealRefused
 from cyberalarm.envelope.payload import Payload, read
-from cyberalarm.formats.loader import schema_spec
+from cyberalarm.formats.kernel_schema import schema_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,6 +22,8 @@ from cyberalarm.collector.drift.watch import Watch
 from cyberalarm.collector.errors import CentreRefusedError, PartFailedError
 from cyberalarm.collector.keeping import Keeping
 from cyberalarm.collector.listed_sources import ListedSources
+from cyberalarm.collector.logs import TROUBLES
+from cyberalarm.collector.metrics import metrics_server
 from cyberalarm.collector.pipeline import CLOCK_FLOOR_S, Pipeline, Sealer
 from cyberalarm.collector.receive.chunk import Intake
 from cyberalarm.collector.receive.endpoint import as_text
@@ -29,6 +31,7 @@ from cyberalarm.collector.receive.tcp import TcpReceiver
 from cyberalarm.collector.receive.udp import UdpReceiver
 from cyberalarm.collector.ship import Shipper
 from cyberalarm.collector.spool import Spool
+from cyberalarm.collector.supervision import Supervisor
 from cyberalarm.collector.updates import Updates, trusted_keys
 from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.core.versions import older
@@ -58,6 +61,12 @@ class Service:
         self._identity = identities.load(config.data)
         self._key = identities.signing_key(config.data)
         self._lock = RLock()
+        # First of all, so that what arrives while the rest is made ready waits with the operating system.
+        self._intake = Intake()
+        listen = config.listen
+        self._udp = [UdpReceiver(e, listen.receive_buffer, self._intake) for e in listen.udp]
+        self._tcp = [TcpReceiver(e, listen.tcp_connections, self._intake) for e in listen.tcp]
+        self._metrics = metrics_server(config.metrics.listen, lambda: self._note)
         self._spool = Spool(config.data / "spool", config.spool_bytes)
         keeping = Keeping.opened(config)
         sealer = Sealer(self._identity.collector, self._key, self._identity.analysis_key, keeping.copies)
@@ -70,10 +79,6 @@ class Service:
         self._centre = Centre(self._identity.centre, self._identity.pin, config.proxy)
         to_ship = Centre(self._identity.centre, self._identity.pin, config.proxy)
         self._shipper = Shipper(to_ship, self._identity, self._spool, self._lock)
-        self._intake = Intake()
-        listen = config.listen
-        self._udp = [UdpReceiver(e, listen.receive_buffer, self._intake) for e in listen.udp]
-        self._tcp = [TcpReceiver(e, listen.tcp_connections, self._intake) for e in listen.tcp]
         self._drops = dict.fromkeys((r.endpoint for r in self._udp), 0)
         self._status_thread = Thread(target=self._watch_status, name="status", daemon=True)
         self._ending = Event()
@@ -81,6 +86,10 @@ class Service:
         self._state_due = 0.0
         self._clock_ahead_ms: int | None = None
         self._clock_unset = False
+        self._minimum_version = ""
+        self._note: notes.State | None = None
+        self._unwritten = False
+        self._supervisor = Supervisor()
 
     def run(self, stop: Event) -> None:
         """Work until `stop` is set, then put away what has arrived. Raises PartFailedError, after putting away."""
@@ -89,6 +98,9 @@ class Service:
             receiver.start()
         self._shipper.start()
         self._status_thread.start()
+        if self._metrics:
+            self._metrics.start()
+        self._supervisor.ready("Receiving.")
         log.info("collector.running", udp=[r.address[1] for r in self._udp], tcp=[r.address[1] for r in self._tcp])
         failed: list[str] = []
         while not stop.is_set() and not failed:
@@ -101,10 +113,12 @@ class Service:
 
     def _end(self, receivers: list[UdpReceiver | TcpReceiver]) -> None:
         """Take in what has arrived, spool it, and end. What finds no room is at least counted."""
+        self._supervisor.stopping()
         self._intake.closing.set()
         ender = Thread(target=lambda: [receiver.stop() for receiver in receivers], name="end receivers", daemon=True)
         ender.start()
         while ender.is_alive() or not self._intake.empty:
+            self._supervisor.alive()
             chunk = self._intake.get(0.05)
             if chunk is not None and self._pipeline.has_room and not self._clock_is_unset():
                 self._pipeline.take(chunk)
@@ -124,10 +138,13 @@ class Service:
         self._shipper.stop(timeout=10)
         self._watch.save()
         self._write_state()
+        if self._metrics:
+            self._metrics.stop()
         log.info("collector.stopped", waiting=self._spool.waiting)
 
     def _turn(self, timeout: float) -> None:
         """Take one chunk, close the bundle when it is due, note how things are."""
+        self._supervisor.alive()
         self._pipeline.tick()
         if self._pipeline.has_room and not self._clock_is_unset():
             chunk = self._intake.get(timeout)
@@ -151,7 +168,7 @@ class Service:
         unset = time.time() < CLOCK_FLOOR_S
         if unset != self._clock_unset:
             self._clock_unset = unset
-            log.warning("clock.unset" if unset else "clock.set")
+            (log.warning if unset else log.info)("clock.unset" if unset else "clock.set")
         return unset
 
     def _count_drops(self) -> None:
@@ -171,6 +188,8 @@ class Service:
                     begun = True
                     self._use(self._updates.resume())
                 self._ask_status()
+                if said:
+                    log.info("status.recovered", code=said)
                 said = ""
             except CyberAlarmError as error:
                 if error.code != said:
@@ -189,6 +208,7 @@ class Service:
         self._clock_ahead_ms = int(time.time() * 1000) - status.time
         # The switch is obeyed by what sends; what arrives is still taken and kept in the spool.
         self._shipper.hold = status.stop or older(__version__, status.minimum_version)
+        self._minimum_version = status.minimum_version
         self._pipeline.tells_alarms = status.bundle_form >= FORM_WITH_ALARMS
         self._pipeline.recalls = status.bundle_form >= FORM_WITH_RECALLED
         self._take_up_key(status)
@@ -236,6 +256,7 @@ class Service:
         """Leave a note of how things are, for `doctor`; a full disk does not stop the collector."""
         self._state_due = time.monotonic() + _STATE_SECONDS
         shipping = notes.ShippingNote(**asdict(self._shipper.progress))
+        waiting, most_waiting = self._intake.waiting
         state = notes.State(
             written=time.time(),
             started=self._started,
@@ -243,7 +264,12 @@ class Service:
             listening=notes.ListeningNote(
                 udp=[as_text(r.address) for r in self._udp], tcp=[as_text(r.address) for r in self._tcp]
             ),
-            spool=notes.SpoolNote(waiting=self._spool.waiting, bytes=self._spool.size, limit=self._config.spool_bytes),
+            spool=notes.SpoolNote(
+                waiting=self._spool.waiting,
+                bytes=self._spool.size,
+                limit=self._config.spool_bytes,
+                oldest=self._spool.oldest,
+            ),
             shipping=shipping,
             held=self._shipper.hold,
             clock_ahead_ms=self._clock_ahead_ms,
@@ -252,6 +278,10 @@ class Service:
             sources=self._sources.note,
             known_seen=dict(self._pipeline.known.seen),
             turned_away=sum(r.turned_away for r in self._tcp),
+            connections=sum(r.open_connections for r in self._tcp),
+            intake=notes.IntakeNote(bytes=waiting, limit=most_waiting),
+            minimum_version=self._minimum_version,
+            troubles=dict(TROUBLES),
             devices={
                 device: notes.DeviceNote(
                     source=view.source,
@@ -265,7 +295,12 @@ class Service:
             },
             alarms=[notes.AlarmNote.model_validate(alarm.to_json()) for alarm in self._watch.alarms],
         )
+        self._note = state
         try:
             notes.write(self._config.data, state)
         except OSError as error:
-            log.warning("state.unwritten", reason=error.strerror)
+            if not self._unwritten:
+                log.warning("state.unwritten", reason=error.strerror)
+            self._unwritten = True
+        else:
+            self._unwritten = False

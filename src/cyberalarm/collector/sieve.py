@@ -13,7 +13,7 @@ from cyberalarm._kernel import Sieve
 from cyberalarm.core.addresses import PRIVATE_NETWORKS, network_range
 from cyberalarm.core.known_sources import chosen
 from cyberalarm.core.ports import risky_ports
-from cyberalarm.formats.loader import schema_spec
+from cyberalarm.formats.kernel_schema import schema_spec
 
 if TYPE_CHECKING:
     from cyberalarm.collector.config import CollectorConfig

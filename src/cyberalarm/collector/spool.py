@@ -80,6 +80,14 @@ class Spool:
         return self._size
 
     @property
+    def oldest(self) -> float:
+        """When the oldest envelope that waits was written, seconds since 1970; 0 when none waits, or that cannot be told."""
+        try:
+            return self._path(self._waiting[0].sequence).stat().st_mtime
+        except (IndexError, OSError):
+            return 0.0
+
+    @property
     def full(self) -> bool:
         return self._size >= self._limit
 

@@ -25,9 +25,19 @@ class _Note(BaseModel):
 
 
 class SpoolNote(_Note):
+    """`oldest` is when the oldest bundle that waits was written, seconds since 1970; 0: none waits."""
+
     waiting: int
     bytes: int
     limit: int
+    oldest: float = 0.0
+
+
+class IntakeNote(_Note):
+    """Bytes of lines between the receivers and the pipeline, and how many there may be."""
+
+    bytes: int = 0
+    limit: int = 0
 
 
 class ShippingNote(_Note):
@@ -109,7 +119,10 @@ class ListeningNote(_Note):
 
 
 class State(_Note):
-    """`clock_ahead_ms` is against the centre, None while unknown. `turned_away` counts TCP connections beyond the bound."""
+    """`clock_ahead_ms` is against the centre, None while unknown. `turned_away` counts TCP connections beyond the bound, and
+    `connections` are those that are open. `minimum_version` is the centre's. `troubles` counts, by code, how often each began
+    in this run.
+    """
 
     written: float
     started: float
@@ -121,6 +134,10 @@ class State(_Note):
     clock_ahead_ms: int | None
     clock_unset: bool = False
     turned_away: int = 0
+    connections: int = 0
+    intake: IntakeNote = IntakeNote()
+    minimum_version: str = ""
+    troubles: dict[str, int] = {}
     packs: PacksNote = PacksNote()
     sources: SourcesNote = SourcesNote()
     known_seen: dict[str, SeenNote] = {}
