@@ -154,3 +154,26 @@ def test_pipelines_without_positions_take_files_as_well(member: Home, centre: Fa
     plain = Pipeline(member.config, run.pipeline.library, DeviceNames(member.data), run.spool, run.pipeline.sealer)
     plain.take(chunk(1, "10"))
     assert plain.close_bundle() is not None
+
+
+def test_what_the_journal_kept_after_a_power_cut_is_not_read_again(
+    member: Home, centre: FakeCentre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines of files that are in the journal and not in the spool count, and so does their place; later lines are read again."""
+    monkeypatch.setattr("cyberalarm.collector.pipeline.JOURNAL_SECONDS", 0.0)
+    run = _Run(member.config, 1)
+    run.pipeline.take(chunk(0, "1"))
+    run.pipeline.take(chunk(1, "2"))
+    run.pipeline.tick()
+    run.pipeline.take(chunk(2, "3"))  # not in the journal any more
+    again = _Run(member.config, 5)
+    assert again.positions.get("a") == "2"
+    assert again.positions.like("") == {"a": "2"}
+    for number in range(2, 5):
+        again.pipeline.take(chunk(number, str(number + 1)))
+    again.shipper.start()
+    again.finish()
+    again.shipper.stop(5)
+    assert again.positions.get("a") == "5"
+    assert centre.lines == 5
+    assert len({bytes(row["src_ip"]) for row in centre.events()}) == 5  # type: ignore[call-overload]

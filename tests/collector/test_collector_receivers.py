@@ -100,8 +100,8 @@ def test_every_way_in_at_once(site: Site, centre: FakeCentre) -> None:
         checks = cyberalarm("collector", "doctor", "--config", str(site.home.path), "--output", "json")
         told = {check["link"]: check["found"] for check in json.loads(checks.stdout)}
         assert "plain syslog was sent to the TLS port" in told["TLS"]
-        assert "1 are done" in told["Drop folder"]
-        assert "1 files are being read" in told["Files"]
+        assert "1 done" in told["Drop folder"]
+        assert "1 file followed" in told["Files"]
     finally:
         assert end(process) == 0, site.log.read_text()
 

@@ -21,11 +21,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from cyberalarm.collector import certificates, receiving
+from cyberalarm.collector import certificates, checking
+from cyberalarm.collector.doctor.receiving import receiving_checks
 from cyberalarm.collector.receive import tls
 from cyberalarm.collector.receive.chunk import Intake
+from cyberalarm.collector.receive.handshakes import ADVICE, Failure
 from cyberalarm.collector.receive.sections import Tls
-from cyberalarm.collector.receive.tls import Failure, TlsDoor, TlsFiles, TlsReceiver
+from cyberalarm.collector.receive.tls import TlsDoor, TlsFiles, TlsReceiver
 from cyberalarm.collector.state import State
 from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.envelope import certificate
@@ -389,7 +391,7 @@ def test_doctor_tells_of_handshakes_and_of_the_end_of_the_certificate() -> None:
                 "tls": note,
             }
         )  # fmt: skip
-        return [(one.verdict, one.found + one.next_step) for one in receiving.examine(state)]
+        return [(one.verdict, one.found + one.next_step) for one in receiving_checks(state)]
 
     assert told() == []
     [(verdict, words)] = told(expires=now + 31 * 86_400)
@@ -408,4 +410,12 @@ def test_doctor_tells_of_handshakes_and_of_the_end_of_the_certificate() -> None:
 
 
 def test_every_failure_has_its_advice() -> None:
-    assert set(tls.ADVICE) == set(Failure)
+    assert set(ADVICE) == set(Failure)
+
+
+def test_the_check_says_when_there_is_no_certificate(home: Home) -> None:
+    home.path.write_text(home.path.read_text().replace("[networks]", 'tls = ["127.0.0.1:0"]\n[networks]'))
+    [mistake] = checking.check(home.path).mistakes
+    assert (mistake.key, "tls-certificate.pem is not there" in mistake.what) == ("listen.tls", True)
+    certificates.show(home.config, ["collector.example"])
+    assert not checking.check(home.path).mistakes

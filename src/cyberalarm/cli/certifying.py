@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cyberalarm.cli.collector_options import ConfigOption, OutputOption, load
 from cyberalarm.cli.printing import Output, print_document, result_console
-
-_DEFAULT = Path("/etc/cyberalarm/collector.toml")
 
 
 def certificate(
@@ -17,15 +15,14 @@ def certificate(
         list[str] | None,
         typer.Argument(help="Names and addresses by which devices reach this machine; found out if not given."),
     ] = None,
-    config: Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")] = None,
+    config: ConfigOption = None,
     new: Annotated[bool, typer.Option("--new", help="Make a new one in place of the one that is there.")] = False,
-    output: Annotated[Output, typer.Option("--output", help="human, json or jsonl")] = Output.HUMAN,
+    output: OutputOption = Output.HUMAN,
 ) -> None:
     """Show the certificate for syslog over TLS and its fingerprint; make one where there is none."""
-    from cyberalarm.collector import config as configuration
     from cyberalarm.collector.certificates import show as show_certificate
 
-    settings = configuration.load(_DEFAULT if config is None and _DEFAULT.exists() else config)
+    settings = load(config)
     shown = show_certificate(settings, names or [], new=new)
     document = {
         "certificate": str(shown.path),

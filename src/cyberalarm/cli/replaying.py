@@ -14,6 +14,7 @@ from rich.progress import ProgressColumn
 from rich.table import Table
 from rich.text import Text
 
+from cyberalarm.cli.collector_options import ConfigOption, OutputOption, load
 from cyberalarm.cli.printing import ExitCode, Output, byte_progress, harmless, print_document, result_console
 from cyberalarm.core.outcome import Ledger
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from cyberalarm.collector.handover import Watcher
     from cyberalarm.collector.replay import Replayed
-
-_DEFAULT = Path("/etc/cyberalarm/collector.toml")
 
 
 class _Lines(ProgressColumn):
@@ -38,24 +37,23 @@ class _Lines(ProgressColumn):
 
 def replay(
     files: Annotated[list[Path], typer.Argument(help="Files of log lines, archives of them, or folders.", exists=True)],
-    config: Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")] = None,
+    config: ConfigOption = None,
     device: Annotated[str | None, typer.Option(help="Count all files as one device of this name.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Take only what was not taken before.")] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Take files that were taken before, too; counts twice.")
     ] = False,
-    output: Annotated[Output, typer.Option("--output", help="human, json or jsonl")] = Output.HUMAN,
+    output: OutputOption = Output.HUMAN,
 ) -> None:
     """Send old log files as if their lines had just arrived; their own times are kept.
 
     Ctrl-C breaks it off in order; --resume goes on. Exit code 4 when bundles still wait, or a file could not be read to its end.
     """
-    from cyberalarm.collector import config as configuration
     from cyberalarm.collector.replay import replay as replay_files
 
     if resume and again:
         raise typer.BadParameter("--resume and --again exclude each other.")
-    settings = configuration.load(_DEFAULT if config is None and _DEFAULT.exists() else config)
+    settings = load(config)
     chosen = _within(files)
     with _watched(chosen) as watcher:
         done = replay_files(settings, chosen, watcher=watcher, device=device, resume=resume, again=again)

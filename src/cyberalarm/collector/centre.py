@@ -1,4 +1,4 @@
-"""The centre, as a collector talks to it: four requests over HTTPS, port 443, through a proxy where there is one.
+"""The centre, as a collector talks to it: five requests over HTTPS, port 443, through a proxy where there is one.
 
 The server is trusted by the pin of the registration token; without a pin, by public certificates. Identity is never the TLS
 session: envelopes and requests are signed. Raises CentreUnreachableError when trying again helps, CentreRefusedError when not.
@@ -30,6 +30,7 @@ _MOST_ANSWER = 1024 * 1024
 _TIMEOUT = Timeout(connect=15, read=90)
 STATUS_PATH = _API + "/status"
 PACKS_PATH = _API + "/packs/"
+SOURCES_PATH = _API + "/sources/"
 _CODE = re.compile("[a-z0-9-]{1,64}")
 _LONGEST_DETAIL = 1000  # characters; it is shown and kept in a note
 # Codes that mean "not now" whatever the HTTP status.
@@ -41,10 +42,9 @@ class Centre:
 
     def __init__(self, url: str, pin: str, proxy: str = "") -> None:
         self._url = url.rstrip("/")
-        through = proxy or _environment_proxy(url)
-        # For people: without the proxy's user name and password.
-        self.proxy = urlsplit(through)._replace(netloc=urlsplit(through).netloc.rpartition("@")[2]).geturl()
-        pool = partial(_pool, through, {"User-Agent": f"CyberAlarm-Collector/{__version__}"})
+        self.through = proxy or _environment_proxy(url)  # with the proxy's password, if there is one: not for people
+        self.proxy = without_password(self.through)
+        pool = partial(_pool, self.through, {"User-Agent": f"CyberAlarm-Collector/{__version__}"})
         self._pool = pool(assert_fingerprint=pin, cert_reqs="CERT_NONE") if pin else pool()
 
     def enrol(self, request: bytes) -> bytes:
@@ -62,6 +62,10 @@ class Centre:
     def packs(self, sha256: str, size: int, headers: dict[str, str]) -> bytes:
         """Ask for the pack release of this digest and length with a signed request; whatever comes, it is hardly longer."""
         return self._send("GET", PACKS_PATH + sha256, None, headers, most=size + 1)
+
+    def sources(self, sha256: str, size: int, headers: dict[str, str]) -> bytes:
+        """Ask for the list of sources of this digest and length, as for packs."""
+        return self._send("GET", SOURCES_PATH + sha256, None, headers, most=size + 1)
 
     def rest(self) -> None:
         """Close connections that are not in use. Nobody answers on an idle one, and the centre would wait for that."""
@@ -115,6 +119,11 @@ def _proxy_headers(proxy: str) -> dict[str, str]:
     if parts.username is None:
         return {}
     return make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
+
+
+def without_password(url: str) -> str:
+    """A proxy's address for people: without its user name and password."""
+    return urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
 
 
 def _environment_proxy(url: str) -> str:

@@ -30,8 +30,6 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cyberalarm.collector.errors import BusyFolderError, SpoolFullError
-from cyberalarm.collector.receive.archives import ArchiveError
-from cyberalarm.collector.receive.reading import PREFIX, Mark, chunks, sizes_in
 from cyberalarm.core.outcome import Ledger
 
 if TYPE_CHECKING:
@@ -40,6 +38,7 @@ if TYPE_CHECKING:
 
     from cyberalarm.collector.positions import Positions
     from cyberalarm.collector.receive.chunk import Chunk, Intake
+    from cyberalarm.collector.receive.reading import Mark
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +73,7 @@ class Watcher:
 class _Take(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    key: str = Field(pattern=f"^{PREFIX}[0-9a-f]{{64}}$")
+    key: str = Field(pattern="^archive:[0-9a-f]{64}$")
     mark: str = Field(max_length=8_192)
     source: str = Field(min_length=1, max_length=255)
     reference: float = Field(ge=0, le=2**40)
@@ -189,6 +188,8 @@ class _Served:
                     os.close(one)
 
     def _answer(self, asked: _Asked, files: list[int]) -> None:
+        from cyberalarm.collector.receive.reading import PREFIX, sizes_in
+
         if asked.mark is not None:
             self._tell(mark=self._positions.get(asked.mark) if asked.mark.startswith(PREFIX) else None)
         elif asked.sizes is not None:
@@ -201,6 +202,10 @@ class _Served:
 
     def _take(self, take: _Take, raw: BinaryIO) -> str | None:
         """Read a file into the intake, until the other side wants something else; gives why it could not be read on."""
+        # Loaded when somebody replays: most collectors never unpack anything.
+        from cyberalarm.collector.receive.archives import ArchiveError
+        from cyberalarm.collector.receive.reading import Mark, chunks
+
         raw.seek(0)
         read = lines = 0
         try:

@@ -4,7 +4,8 @@ Invariants
 - A position counts once the bundle that holds the lines before it is in the spool, and not earlier: before the bundle is put, its
   positions are written down as *intended* for its sequence (`intend`); they count when the spool's chain has reached that
   sequence. A kill between any two steps is decided the same way by the next start (`open`).
-- What is read here is what counts: `get` never gives an intended position.
+- What is read here is what counts: `get` never gives an intended position. What a bundle that waits in the journal will bring
+  counts already (`expect`), since the journal keeps it until the spool has it.
 
 One SQLite file in the data folder, made with the first position. It holds paths and digests, no word of any line. Whoever opens it
 holds the data folder (`files.only_one`).
@@ -15,6 +16,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections import deque
 from contextlib import closing, contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -24,7 +26,7 @@ import structlog
 from cyberalarm.collector.errors import SpoolFullError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 log = structlog.get_logger(__name__)
@@ -49,6 +51,7 @@ class Positions:
         self._path = folder / FILE
         self._lock = Lock()
         self._unsettled: int | None = sequence
+        self._expected: deque[Mapping[str, str]] = deque()
         self.damaged = False
         try:
             if self._path.exists():
@@ -61,8 +64,15 @@ class Positions:
             self.damaged = True
             log.error("positions.damaged")  # noqa: TRY400 - the stack says nothing more
 
+    def expect(self, places: Iterable[Mapping[str, str]]) -> None:
+        """What bundles bring that a crash left in the journal, oldest first. They are the next to be spooled."""
+        self._expected.extend(one for one in places)
+
     def get(self, key: str) -> str | None:
         """The position that counts."""
+        for expected in reversed(self._expected):
+            if key in expected:
+                return expected[key]
         if not self._path.exists():
             return None
         with self._open() as database:
@@ -71,13 +81,17 @@ class Positions:
 
     def like(self, prefix: str) -> dict[str, str]:
         """All positions that count whose key begins so."""
-        if not self._path.exists():
-            return {}
-        with self._open() as database:
-            rows = database.execute(
-                "select key, value from place where substr(key, 1, ?) = ? and value is not null", (len(prefix), prefix)
-            )
-            return dict(rows.fetchall())
+        found: dict[str, str] = {}
+        if self._path.exists():
+            with self._open() as database:
+                rows = database.execute(
+                    "select key, value from place where substr(key, 1, ?) = ? and value is not null",
+                    (len(prefix), prefix),
+                )
+                found = dict(rows.fetchall())
+        for expected in tuple(self._expected):
+            found |= {key: value for key, value in expected.items() if key.startswith(prefix)}
+        return found
 
     def put(self, places: Mapping[str, str]) -> None:
         """Positions that count at once: there is no line before them that is not in the spool. Raises SpoolFullError."""
@@ -110,6 +124,8 @@ class Positions:
                 pass
         except (SpoolFullError, sqlite3.Error):
             log.warning("positions.unwritten")
+        if self._expected:
+            self._expected.popleft()
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

@@ -26,6 +26,8 @@ from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.errors import ReplayedBeforeError, SpoolFullError
 from cyberalarm.collector.files import as_owner, is_held, only_one
 from cyberalarm.collector.handover import Handed, Wanted, Watcher
+from cyberalarm.collector.keeping import Keeping
+from cyberalarm.collector.listed_sources import ListedSources
 from cyberalarm.collector.pipeline import Pipeline, Sealer
 from cyberalarm.collector.positions import Positions
 from cyberalarm.collector.receive.archives import ArchiveError
@@ -84,15 +86,20 @@ class _Run:
         key = identities.signing_key(config.data)
         self.spool = Spool(config.data / "spool", config.spool_bytes)
         self.positions = Positions(config.data, self.spool.head.sequence)
-        sealer = Sealer(identity.collector, key, identity.analysis_key)
+        keeping = Keeping.opened(config)
+        sealer = Sealer(identity.collector, key, identity.analysis_key, keeping.copies)
         updates = Updates(config.data, trusted_keys(config, identity))
         library = updates.load()
+        library = updates.resume() or library
+        names, listed = DeviceNames(config.data, config.device), ListedSources(config.data, identity.receipt_key).load()
         self.pipeline = Pipeline(
             config,
-            updates.resume() or library,
-            DeviceNames(config.data),
+            library,
+            names,
             self.spool,
             sealer,
+            journal=keeping.journal,
+            listed=listed,
             positions=self.positions,
         )
         self._lock = RLock()
@@ -102,6 +109,7 @@ class _Run:
     def take(self, chunk: Chunk) -> None:
         """Take in a chunk, waiting for room in the spool. Raises SpoolFullError."""
         self.pipeline.take(chunk)
+        self.pipeline.tick()
         if self.pipeline.due:
             self._close()
         self._wait_until(lambda: self.pipeline.has_room or self._close())

@@ -16,26 +16,33 @@ import structlog
 from cyberalarm import __version__
 from cyberalarm.collector import identity as identities
 from cyberalarm.collector import state as notes
-from cyberalarm.collector.centre import PACKS_PATH, STATUS_PATH, Centre
+from cyberalarm.collector.centre import PACKS_PATH, SOURCES_PATH, STATUS_PATH, Centre
 from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.drift.watch import Watch
 from cyberalarm.collector.errors import CentreRefusedError, PartFailedError
 from cyberalarm.collector.handover import Collecting
+from cyberalarm.collector.keeping import Keeping
+from cyberalarm.collector.listed_sources import ListedSources
+from cyberalarm.collector.logs import TROUBLES
+from cyberalarm.collector.metrics import metrics_server
 from cyberalarm.collector.pipeline import CLOCK_FLOOR_S, Pipeline, Sealer
 from cyberalarm.collector.positions import Positions
 from cyberalarm.collector.receive.chunk import Intake
 from cyberalarm.collector.receive.receivers import Receivers
 from cyberalarm.collector.ship import Shipper
 from cyberalarm.collector.spool import Spool
+from cyberalarm.collector.supervision import Supervisor
 from cyberalarm.collector.updates import Updates, trusted_keys
 from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.core.versions import older
+from cyberalarm.envelope import source_list
 from cyberalarm.envelope.documents import Status
-from cyberalarm.envelope.payload import FORM_WITH_ALARMS
+from cyberalarm.envelope.payload import FORM_WITH_ALARMS, FORM_WITH_RECALLED
 from cyberalarm.envelope.requests import InUse, sign_request
 
 if TYPE_CHECKING:
     from cyberalarm.collector.config import CollectorConfig
+    from cyberalarm.collector.listed_sources import Ranges
     from cyberalarm.envelope.documents import Offer
     from cyberalarm.formats.library import Library
 
@@ -54,21 +61,29 @@ class Service:
         self._identity = identities.load(config.data)
         self._key = identities.signing_key(config.data)
         self._lock = RLock()
+        # First of all, so that what arrives while the rest is made ready waits with the operating system.
+        self._intake = Intake()
+        self._receivers = Receivers(config, self._intake)
+        self._udp, self._tcp = self._receivers.udp, self._receivers.tcp
+        self._metrics = metrics_server(config.metrics.listen, lambda: self._note)
         self._spool = Spool(config.data / "spool", config.spool_bytes)
-        sealer = Sealer(self._identity.collector, self._key, self._identity.analysis_key)
+        positions = Positions(config.data, self._spool.head.sequence)
+        keeping = Keeping.opened(config)
+        sealer = Sealer(self._identity.collector, self._key, self._identity.analysis_key, keeping.copies)
         self._watch = Watch(config.data)
         self._updates = Updates(config.data, trusted_keys(config, self._identity))
         library = self._updates.load()
-        positions = Positions(config.data, self._spool.head.sequence)
-        names = DeviceNames(config.data)
-        self._pipeline = Pipeline(config, library, names, self._spool, sealer, self._watch, positions)
+        self._sources = ListedSources(config.data, self._identity.receipt_key)
+        names, listed = DeviceNames(config.data, config.device), self._sources.load()
+        self._pipeline = Pipeline(
+            config, library, names, self._spool, sealer, self._watch, keeping.journal, listed, positions
+        )
+        self._receivers.read_files(
+            config, Collecting(positions, self._intake, self._pipeline.hurry, lambda: self._spool.waiting)
+        )
         self._centre = Centre(self._identity.centre, self._identity.pin, config.proxy)
         to_ship = Centre(self._identity.centre, self._identity.pin, config.proxy)
         self._shipper = Shipper(to_ship, self._identity, self._spool, self._lock)
-        self._intake = Intake()
-        collecting = Collecting(positions, self._intake, self._pipeline.hurry, lambda: self._spool.waiting)
-        self._receivers = Receivers(config, collecting)
-        self._udp, self._tcp = self._receivers.udp, self._receivers.tcp
         self._drops = dict.fromkeys((r.endpoint for r in self._udp), 0)
         self._status_thread = Thread(target=self._watch_status, name="status", daemon=True)
         self._ending = Event()
@@ -76,12 +91,19 @@ class Service:
         self._state_due = 0.0
         self._clock_ahead_ms: int | None = None
         self._clock_unset = False
+        self._minimum_version = ""
+        self._note: notes.State | None = None
+        self._unwritten = False
+        self._supervisor = Supervisor()
 
     def run(self, stop: Event) -> None:
         """Work until `stop` is set, then put away what has arrived. Raises PartFailedError, after putting away."""
         self._receivers.start()
         self._shipper.start()
         self._status_thread.start()
+        if self._metrics:
+            self._metrics.start()
+        self._supervisor.ready("Receiving.")
         log.info("collector.running", **self._receivers.ports)
         failed: list[str] = []
         while not stop.is_set() and not failed:
@@ -93,10 +115,12 @@ class Service:
 
     def _end(self) -> None:
         """Take in what has arrived, spool it, and end. What finds no room is at least counted."""
+        self._supervisor.stopping()
         self._intake.close()
         ender = Thread(target=self._receivers.stop, name="end receivers", daemon=True)
         ender.start()
         while ender.is_alive() or not self._intake.empty:
+            self._supervisor.alive()
             chunk = self._intake.get(0.05)
             if chunk is not None and self._pipeline.has_room and not self._clock_is_unset():
                 self._pipeline.take(chunk)
@@ -116,11 +140,14 @@ class Service:
         self._shipper.stop(timeout=10)
         self._watch.save()
         self._write_state()
+        if self._metrics:
+            self._metrics.stop()
         log.info("collector.stopped", waiting=self._spool.waiting)
 
     def _turn(self, timeout: float) -> None:
         """Take one chunk, close the bundle when it is due, note how things are."""
-        self._pipeline.change_packs()  # also where no line comes
+        self._supervisor.alive()
+        self._pipeline.tick()
         if self._pipeline.has_room and not self._clock_is_unset():
             chunk = self._intake.get(timeout)
             if chunk is not None:
@@ -143,7 +170,7 @@ class Service:
         unset = time.time() < CLOCK_FLOOR_S
         if unset != self._clock_unset:
             self._clock_unset = unset
-            log.warning("clock.unset" if unset else "clock.set")
+            (log.warning if unset else log.info)("clock.unset" if unset else "clock.set")
         return unset
 
     def _count_drops(self) -> None:
@@ -158,10 +185,13 @@ class Service:
         said, begun = "", False
         while not self._ending.is_set():
             try:
+                self._list(self._sources.expire())
                 if not begun:
                     begun = True
                     self._use(self._updates.resume())
                 self._ask_status()
+                if said:
+                    log.info("status.recovered", code=said)
                 said = ""
             except CyberAlarmError as error:
                 if error.code != said:
@@ -180,20 +210,30 @@ class Service:
         self._clock_ahead_ms = int(time.time() * 1000) - status.time
         # The switch is obeyed by what sends; what arrives is still taken and kept in the spool.
         self._shipper.hold = status.stop or older(__version__, status.minimum_version)
+        self._minimum_version = status.minimum_version
         self._pipeline.tells_alarms = status.bundle_form >= FORM_WITH_ALARMS
+        self._pipeline.recalls = status.bundle_form >= FORM_WITH_RECALLED
         self._take_up_key(status)
         self._use(self._updates.heed(status.revoked))
         self._use(self._updates.follow(status.release, self._fetch))
+        self._list(self._sources.follow(status.sources, self._fetch_sources))
 
     def _in_use(self) -> InUse:
         note = self._updates.note_of(self._pipeline.library)
-        return InUse(__version__, note.release, note.refused_code)
+        return InUse(__version__, note.release, note.refused_code, source_list.FORM)
 
     def _signed(self, path: str) -> dict[str, str]:
         return sign_request(self._key, self._identity.collector, "GET", path, b"", int(time.time() * 1000))
 
     def _fetch(self, offer: Offer) -> bytes:
         return self._centre.packs(offer.sha256, offer.size, self._signed(PACKS_PATH + offer.sha256))
+
+    def _fetch_sources(self, offer: Offer) -> bytes:
+        return self._centre.sources(offer.sha256, offer.size, self._signed(SOURCES_PATH + offer.sha256))
+
+    def _list(self, listed: Ranges | None) -> None:
+        if listed is not None:
+            self._pipeline.list_sources(listed)
 
     def _use(self, library: Library | None) -> None:
         if library is not None:
@@ -218,22 +258,34 @@ class Service:
         """Leave a note of how things are, for `doctor`; a full disk does not stop the collector."""
         self._state_due = time.monotonic() + _STATE_SECONDS
         shipping = notes.ShippingNote(**asdict(self._shipper.progress))
+        waiting, most_waiting = self._intake.waiting
         state = notes.State(
             written=time.time(),
             started=self._started,
             version=__version__,
             listening=self._receivers.listening,
-            spool=notes.SpoolNote(waiting=self._spool.waiting, bytes=self._spool.size, limit=self._config.spool_bytes),
+            spool=notes.SpoolNote(
+                waiting=self._spool.waiting,
+                bytes=self._spool.size,
+                limit=self._config.spool_bytes,
+                oldest=self._spool.oldest,
+            ),
             shipping=shipping,
             held=self._shipper.hold,
             clock_ahead_ms=self._clock_ahead_ms,
             clock_unset=self._clock_unset,
             packs=self._updates.note_of(self._pipeline.library),
+            sources=self._sources.note,
+            known_seen=dict(self._pipeline.known.seen),
             turned_away=self._receivers.turned_away,
+            connections=self._receivers.open_connections,
             no_descriptors=self._receivers.no_descriptors,
             tls=self._receivers.tls_note,
             files=self._receivers.files_note,
             drop=self._receivers.drop_note,
+            intake=notes.IntakeNote(bytes=waiting, limit=most_waiting),
+            minimum_version=self._minimum_version,
+            troubles=dict(TROUBLES),
             devices={
                 device: notes.DeviceNote(
                     source=view.source,
@@ -247,7 +299,12 @@ class Service:
             },
             alarms=[notes.AlarmNote.model_validate(alarm.to_json()) for alarm in self._watch.alarms],
         )
+        self._note = state
         try:
             notes.write(self._config.data, state)
         except OSError as error:
-            log.warning("state.unwritten", reason=error.strerror)
+            if not self._unwritten:
+                log.warning("state.unwritten", reason=error.strerror)
+            self._unwritten = True
+        else:
+            self._unwritten = False

@@ -80,6 +80,14 @@ class Spool:
         return self._size
 
     @property
+    def oldest(self) -> float:
+        """When the oldest envelope that waits was written, seconds since 1970; 0 when none waits, or that cannot be told."""
+        try:
+            return self._path(self._waiting[0].sequence).stat().st_mtime
+        except (IndexError, OSError):
+            return 0.0
+
+    @property
     def full(self) -> bool:
         return self._size >= self._limit
 
@@ -192,6 +200,11 @@ class Spool:
             before = Link(sequence, digest(envelope))
             links.append(before)
         return links
+
+
+def waits(folder: Path, sequence: int) -> bool:
+    """Does an envelope wait in a spool that another process may have open? Looks only."""
+    return (folder / f"{sequence:020d}{SUFFIX}").exists()
 
 
 def set_aside(folder: Path) -> int:

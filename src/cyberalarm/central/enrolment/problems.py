@@ -65,6 +65,7 @@ PROBLEMS: dict[str, HTTPStatus] = {
     "events-count": HTTPStatus.UNPROCESSABLE_ENTITY,
     "events-severity": HTTPStatus.UNPROCESSABLE_ENTITY,
     "release-unknown": HTTPStatus.NOT_FOUND,
+    "sources-unknown": HTTPStatus.NOT_FOUND,
     "busy": HTTPStatus.SERVICE_UNAVAILABLE,
     "store-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
 }

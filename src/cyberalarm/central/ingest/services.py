@@ -34,6 +34,7 @@ from cyberalarm.central.ingest.room import Room, Turns, busy
 from cyberalarm.central.ingest.writer import AfterStep, Bundle, Writer, nothing
 from cyberalarm.central.members.models import Collector
 from cyberalarm.central.releases import services as releases
+from cyberalarm.central.sources import services as sources
 from cyberalarm.envelope import payload, sealing
 from cyberalarm.envelope.documents import Status
 from cyberalarm.envelope.errors import EnvelopeMalformed
@@ -236,6 +237,7 @@ class Ingest:
             bundle_form=payload.NEWEST_FORM,
             release=releases.offer(),
             revoked=tuple(configuration().revoked_release_keys),
+            sources=sources.offer() if in_use and in_use.sources else None,
         )
         return status.sign(self._keys.receipts)
 

@@ -118,3 +118,8 @@ class Intake:
     @property
     def empty(self) -> bool:
         return not (self._chunks or self._read)
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Bytes that wait now, and how many may; those of files, which can wait where they are, not counted."""
+        return self._bytes, self._most

@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from cyberalarm.collector import state as notes
-from cyberalarm.collector.handover import Collecting, Handover
-from cyberalarm.collector.receive.drop import DropFolder
+from cyberalarm.collector.handover import Handover
 from cyberalarm.collector.receive.endpoint import as_text
-from cyberalarm.collector.receive.growing import GrowingFiles
 from cyberalarm.collector.receive.tcp import TcpReceiver
-from cyberalarm.collector.receive.tls import TlsDoor, TlsFiles, TlsReceiver
 from cyberalarm.collector.receive.udp import UdpReceiver
 
 if TYPE_CHECKING:
     from cyberalarm.collector.config import CollectorConfig
+    from cyberalarm.collector.handover import Collecting
+    from cyberalarm.collector.positions import Positions
+    from cyberalarm.collector.receive.chunk import Intake
+    from cyberalarm.collector.receive.drop import DropFolder
+    from cyberalarm.collector.receive.growing import GrowingFiles
+    from cyberalarm.collector.receive.tls import TlsDoor, TlsReceiver
 
 log = structlog.get_logger(__name__)
 
@@ -35,18 +38,37 @@ class Part(Protocol):
 
 
 class Receivers:
-    def __init__(self, config: CollectorConfig, collecting: Collecting) -> None:
-        """Open all. Raises ConfigurationError when a port cannot be had, or a certificate cannot be used."""
-        listen, intake, positions = config.listen, collecting.intake, collecting.positions
-        self._positions = positions
+    """Listeners are open once this is made; `read_files` opens the rest, once there is something to note positions with."""
+
+    def __init__(self, config: CollectorConfig, intake: Intake) -> None:
+        """Open the listeners. Raises ConfigurationError when a port cannot be had, or a certificate cannot be used."""
+        listen = config.listen
         self.udp = [UdpReceiver(e, listen.receive_buffer, intake) for e in listen.udp]
         self.tcp = [TcpReceiver(e, listen.tcp_connections, intake) for e in listen.tcp]
-        self._door = TlsDoor(TlsFiles.of(config.tls, config.data)) if listen.tls else None
-        self.tls = [TlsReceiver(e, listen.tcp_connections, intake, self._door) for e in listen.tls if self._door]
-        self._files = GrowingFiles(config.files, config.data, positions, intake) if config.files else None
-        self._drop = DropFolder(config.drop, positions, intake) if config.drop.folder else None
+        self.tls: list[TlsReceiver] = []
+        self._door: TlsDoor | None = None
+        if listen.tls:
+            from cyberalarm.collector.receive.tls import TlsDoor, TlsFiles, TlsReceiver
+
+            self._door = TlsDoor(TlsFiles.of(config.tls, config.data))
+            self.tls = [TlsReceiver(e, listen.tcp_connections, intake, self._door) for e in listen.tls]
+        self._files: GrowingFiles | None = None
+        self._drop: DropFolder | None = None
         self._drop_folder = config.drop.folder
         self._handover: Handover | None = None
+        self._positions: Positions | None = None
+
+    def read_files(self, config: CollectorConfig, collecting: Collecting) -> None:
+        """Open what else is read. What is not configured is not loaded."""
+        self._positions, intake = collecting.positions, collecting.intake
+        if config.files:
+            from cyberalarm.collector.receive.growing import GrowingFiles
+
+            self._files = GrowingFiles(config.files, config.data, collecting.positions, intake)
+        if config.drop.folder:
+            from cyberalarm.collector.receive.drop import DropFolder
+
+            self._drop = DropFolder(config.drop, collecting.positions, intake)
         try:
             self._handover = Handover(config.data, collecting)
         except OSError as error:  # lines of devices matter more
@@ -102,6 +124,10 @@ class Receivers:
         return sum(r.turned_away for r in (*self.tcp, *self.tls))
 
     @property
+    def open_connections(self) -> int:
+        return sum(r.open_connections for r in (*self.tcp, *self.tls))
+
+    @property
     def no_descriptors(self) -> int:
         return sum(r.no_descriptors for r in (*self.tcp, *self.tls))
 
@@ -118,7 +144,7 @@ class Receivers:
 
     @property
     def files_note(self) -> notes.FilesNote:
-        lost = self._positions.damaged
+        lost = self._positions is not None and self._positions.damaged
         if self._files is None:
             return notes.FilesNote(positions_lost=lost)
         return notes.FilesNote(

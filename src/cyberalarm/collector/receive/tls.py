@@ -15,12 +15,12 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
+from cyberalarm.collector.receive.handshakes import Failed, Failure
 from cyberalarm.collector.receive.sections import CERTIFICATE, KEY
 from cyberalarm.collector.receive.tcp import TcpReceiver
 from cyberalarm.core.errors import ConfigurationError
@@ -41,39 +41,6 @@ _RECORDS = 16
 _HELLO = b"\x16"  # RFC 8446, 5.1: the type of the first record of a handshake
 _LOOK_SECONDS = 2.0
 
-
-class Failure(StrEnum):
-    """Why a device could not connect."""
-
-    PLAIN = "plain syslog was sent to the TLS port"
-    VERSION = "the device offers no TLS version that is allowed here (1.2 and newer)"
-    CIPHER = "the device and this collector have no cipher in common"
-    DISTRUSTED = "the device does not trust this collector's certificate"
-    EXPIRED_HERE = "the device says that this collector's certificate has expired"
-    NO_CERTIFICATE = "the device showed no certificate"
-    EXPIRED = "the device's certificate has expired"
-    UNKNOWN_AUTHORITY = "the device's certificate is from an authority that is not known here"
-    REFUSED = "the device's certificate cannot be used"
-    SLOW = "the device did not finish the handshake in time"
-    BROKEN_OFF = "the connection ended in the middle of the handshake"
-    OTHER = "the handshake failed"
-
-
-# What to do about each; doctor says it.
-ADVICE = {
-    Failure.PLAIN: "Switch the device to TLS, or let it send to a TCP port.",
-    Failure.VERSION: "Update the device, or let it send over TCP on a network of your own.",
-    Failure.CIPHER: "Update the device, or let it send over TCP on a network of your own.",
-    Failure.DISTRUSTED: "Give the device this collector's certificate; `cyberalarm collector certificate` tells where it is.",
-    Failure.EXPIRED_HERE: "Make a new one with `cyberalarm collector certificate --new`, and give it to the devices.",
-    Failure.NO_CERTIFICATE: "Give the device a certificate from one of the authorities in tls.client_authorities.",
-    Failure.EXPIRED: "Give the device a new certificate; check that its clock is right.",
-    Failure.UNKNOWN_AUTHORITY: "Add the authority's certificate to the file in tls.client_authorities, if you trust it.",
-    Failure.REFUSED: "Give the device another certificate, meant for TLS clients.",
-    Failure.SLOW: "Check the network between the device and this collector.",
-    Failure.BROKEN_OFF: "The device's own log may say why.",
-    Failure.OTHER: "The device's own log may say why.",
-}
 
 # OpenSSL's reasons (include/openssl/sslerr.h), as far as they tell something.
 _REASONS = {
@@ -100,15 +67,6 @@ _REASONS = {
 # Results of verification (include/openssl/x509_vfy.h).
 _EXPIRED = {9, 10}
 _UNKNOWN_AUTHORITY = {2, 7, 18, 19, 20, 21}  # 7: an authority of the same name, with another key
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """How often, and from where and when (seconds since 1970) the last time."""
-
-    times: int
-    source: str
-    last: float
 
 
 @dataclass(frozen=True, slots=True)
