@@ -1,21 +1,23 @@
 """A disk that stops at any step, and one that forgets at a power cut what was not flushed.
 
-`Disk` stands between the program and the operating system for files below one folder: it does what is asked, keeps a list of it, and
-from the step `cut` on refuses everything, as if the process were killed there (nothing is tidied up by a process that is gone).
-`after_power_cut` makes every folder that a disk may hold when the power fails after so many steps: contents that were not flushed are
-there wholly, half or not at all, and names that were not flushed are there or not, each by itself and in any order. That is less
-than file systems promise.
+`Disk` stands between the program and the operating system for files below one folder: it does what is asked, keeps a list of it,
+and from the step `cut` on refuses everything, as if the process were killed there (nothing is tidied up by a process that is gone).
+`after_power_cut` makes every folder that a disk may hold when the power fails after so many steps: contents that were not flushed
+are there wholly, half or not at all, and names that were not flushed are there or not, each by itself and in any order. That is
+less than file systems promise.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 Names = dict[str, int]
 
@@ -43,51 +45,63 @@ class Disk:
     @contextmanager
     def watched(self) -> Iterator[Disk]:
         """Everything that this process does to files below the folder goes through here."""
-        real = {name: getattr(os, name) for name in ("open", "fdopen", "fsync", "replace", "rename", "unlink", "close")}
-        handles: dict[int, Path] = {}
-
-        def ours(path: Any) -> bool:
-            return isinstance(path, str | os.PathLike) and Path(path).is_relative_to(self.root)
-
-        def open_(path: Any, flags: int, mode: int = 0o777, **more: Any) -> int:
-            if ours(path) and flags & os.O_CREAT:
-                self._step("create", Path(path).name)
-            handle: int = real["open"](path, flags, mode, **more)
-            if ours(path):
-                handles[handle] = Path(path)
-            return handle
-
-        def fdopen(handle: int, *arguments: Any, **more: Any) -> Any:
-            return _Writer(handle, self._step, handles[handle]) if handle in handles else real["fdopen"](handle, *arguments, **more)
-
-        def fsync(handle: int) -> None:
-            if handle in handles:
-                path = handles[handle]
-                self._step(*(("flush folder",) if path.is_dir() else ("flush", path.name)))
-
-        def replace(source: Any, target: Any, **more: Any) -> None:
-            if ours(source):
-                self._step("rename", Path(source).name, Path(target).name)
-            real["replace"](source, target, **more)
-
-        def unlink(path: Any, **more: Any) -> None:
-            if ours(path):
-                Path(path).lstat()  # what is not there is not removed
-                self._step("unlink", Path(path).name)
-            real["unlink"](path, **more)
-
-        def close(handle: int) -> None:
-            handles.pop(handle, None)
-            real["close"](handle)
-
-        put = {"open": open_, "fdopen": fdopen, "fsync": fsync, "replace": replace, "rename": replace, "unlink": unlink}
-        for name, wrapper in {**put, "close": close}.items():
-            setattr(os, name, wrapper)
+        calls = _Calls(self.root, self._step)
+        for name in _Calls.NAMES:
+            setattr(os, name, getattr(calls, name))
         try:
             yield self
         finally:
-            for name, function in real.items():
+            for name, function in calls.real.items():
                 setattr(os, name, function)
+
+
+class _Calls:
+    """The calls of the operating system that matter here, under the names that `os` gives them."""
+
+    NAMES = ("open", "fdopen", "fsync", "replace", "rename", "unlink", "close")
+
+    def __init__(self, root: Path, step: Callable[..., None]) -> None:
+        self._root, self._step = root, step
+        self._handles: dict[int, Path] = {}
+        self.real = {name: getattr(os, name) for name in self.NAMES}
+
+    def _ours(self, path: Any) -> bool:
+        return isinstance(path, str | os.PathLike) and Path(path).is_relative_to(self._root)
+
+    def open(self, path: Any, flags: int, mode: int = 0o777, **more: Any) -> int:
+        if self._ours(path) and flags & os.O_CREAT:
+            self._step("create", Path(path).name)
+        handle: int = self.real["open"](path, flags, mode, **more)
+        if self._ours(path):
+            self._handles[handle] = Path(path)
+        return handle
+
+    def fdopen(self, handle: int, *arguments: Any, **more: Any) -> Any:
+        if handle in self._handles:
+            return _Writer(handle, self._step, self._handles[handle])
+        return self.real["fdopen"](handle, *arguments, **more)
+
+    def fsync(self, handle: int) -> None:
+        if handle in self._handles:
+            path = self._handles[handle]
+            self._step(*(("flush folder",) if path.is_dir() else ("flush", path.name)))
+
+    def replace(self, source: Any, target: Any, **more: Any) -> None:
+        if self._ours(source):
+            self._step("rename", Path(source).name, Path(target).name)
+        self.real["replace"](source, target, **more)
+
+    rename = replace
+
+    def unlink(self, path: Any, **more: Any) -> None:
+        if self._ours(path):
+            Path(path).lstat()  # what is not there is not removed
+            self._step("unlink", Path(path).name)
+        self.real["unlink"](path, **more)
+
+    def close(self, handle: int) -> None:
+        self._handles.pop(handle, None)
+        self.real["close"](handle)
 
 
 class _Writer:
@@ -116,7 +130,7 @@ class _Writer:
         return self._handle
 
 
-def after_power_cut(steps: list[tuple[Any, ...]]) -> Iterator[dict[str, bytes]]:
+def after_power_cut(steps: list[tuple[Any, ...]]) -> Iterator[dict[str, bytes]]:  # noqa: C901 - one case for each kind
     """The folders, as contents by name, that may be found when the power fails after these steps; each once."""
     written: dict[int, bytes] = {}
     flushed: dict[int, bytes] = {}
@@ -158,7 +172,7 @@ def after_power_cut(steps: list[tuple[Any, ...]]) -> Iterator[dict[str, bytes]]:
 
 def _kept(written: bytes, flushed: bytes, part: int) -> bytes:
     """What is left of a file: what was flushed, and of the rest nothing, half (then zeros), or all."""
-    rest = written[len(flushed) :] if written.startswith(flushed) else written
+    rest = written.removeprefix(flushed)
     half = rest[: len(rest) // 2] + bytes(len(rest) - len(rest) // 2)
     return flushed + (b"", half, rest)[part]
 

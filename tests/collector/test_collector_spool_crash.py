@@ -1,4 +1,6 @@
-"""A kill or a power cut at every single step of spooling and shipping: what was acknowledged is there, the chain goes on, no hand is needed."""
+"""A kill or a power cut at every single step of spooling and shipping: what was acknowledged is there, the chain goes on, no hand
+is needed.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ class Taker:
 
 
 def work(disk: Disk) -> None:
-    """Three are put in, two sent, one more put in, the rest sent. The disk's list says what was acknowledged, and what the centre has."""
+    """Three are put in, two sent, one more put in, the rest sent. The disk's list says what was acknowledged, and what the centre
+    has.
+    """
     spool = Spool(disk.root, PLENTY)
     contents = count()
 

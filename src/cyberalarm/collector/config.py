@@ -89,6 +89,8 @@ class CollectorConfig(_Section):
     bundle_rows: int = Field(default=100_000, ge=1_000, le=150_000)
     spool_bytes: int = Field(default=4 * 1024**3, ge=64 * 1024**2)
     remember_hours: float = Field(default=24, gt=0, le=24 * 14)
+    # Age at which this collector replaces its signing key by itself; 0: never.
+    signing_key_days: int = Field(default=365, ge=0, le=3650)
     # Empty: HTTPS_PROXY of the environment, if set.
     proxy: str = ""
 

@@ -251,11 +251,11 @@ def _centre(config: CollectorConfig) -> Check | None:
     except CyberAlarmError:
         return None  # said under Enrolment
     try:
-        centre = Centre(identity.centre, identity.pin, config.proxy)
+        centre = Centre(identity.centre, identity.pin, config.proxy, identity.next_pins)
         through = f" through the proxy {centre.proxy}" if centre.proxy else ""
         now = int(time.time() * 1000)
         headers = sign_request(key, identity.collector, "GET", STATUS_PATH, b"", now)
-        status = Status.read(centre.status(headers), identity.receipt_key)
+        status = Status.read(centre.status(headers), *identity.receipt_keys)
     except CyberAlarmError as error:
         if error.code == "request-time":
             words = "This machine's clock is more than five minutes off, so the centre does not believe its requests."

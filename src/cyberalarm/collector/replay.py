@@ -19,6 +19,7 @@ from cyberalarm.collector.centre import Centre
 from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.errors import SpoolFullError
 from cyberalarm.collector.files import only_one
+from cyberalarm.collector.keyring import Keyring
 from cyberalarm.collector.pipeline import Pipeline, Sealer
 from cyberalarm.collector.receive.chunk import Chunk
 from cyberalarm.collector.receive.framing import Framing
@@ -56,14 +57,15 @@ class _Run:
 
     def __init__(self, config: CollectorConfig, wait: float) -> None:
         identity = identities.load(config.data)
-        key = identities.signing_key(config.data)
+        keys = Keyring(config.data)
         self.spool = Spool(config.data / "spool", config.spool_bytes)
-        sealer = Sealer(identity.collector, key, identity.analysis_key)
+        sealer = Sealer(identity.collector, keys.current, identity.analysis_key, keys.following)
         updates = Updates(config.data, trusted_keys(config, identity))
         library = updates.load()
         self.pipeline = Pipeline(config, updates.resume() or library, DeviceNames(config.data), self.spool, sealer)
         self._lock = RLock()
-        self.shipper = Shipper(Centre(identity.centre, identity.pin, config.proxy), identity, self.spool, self._lock)
+        centre = Centre(identity.centre, identity.pin, config.proxy, identity.next_pins)
+        self.shipper = Shipper(centre, identity, self.spool, self._lock, keys)
         self._wait = wait
 
     def take(self, chunk: Chunk, reference_ms: int) -> None:
