@@ -58,7 +58,7 @@ class Disk:
 class _Calls:
     """The calls of the operating system that matter here, under the names that `os` gives them."""
 
-    NAMES = ("open", "fdopen", "fsync", "replace", "rename", "unlink", "close")
+    NAMES = ("open", "fdopen", "fsync", "replace", "rename", "link", "unlink", "close")
 
     def __init__(self, root: Path, step: Callable[..., None]) -> None:
         self._root, self._step = root, step
@@ -92,6 +92,11 @@ class _Calls:
         self.real["replace"](source, target, **more)
 
     rename = replace
+
+    def link(self, source: Any, target: Any, **more: Any) -> None:
+        if self._ours(target):
+            self._step("link", Path(source).name, Path(target).name)
+        self.real["link"](source, target, **more)
 
     def unlink(self, path: Any, **more: Any) -> None:
         if self._ours(path):
