@@ -20,6 +20,7 @@ PAGE = HERE.parent / "docs" / "benchmarks.md"
 SCRIPTS = {
     "decode.py": "Decoding, one core",
     "collector.py": "One collector, end to end over UDP",
+    "spool.py": "Seven days of bundles in the spool, and on their way",
     "ingest.py": "The centre's receiving side",
     "store.py": "The event store",
     "drift.py": "What watching for drift costs a collector",

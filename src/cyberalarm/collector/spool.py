@@ -6,7 +6,8 @@ Invariants
 - `previous` of each envelope is the digest of the one before, also across restarts and kills at any point.
 - Nothing is removed before its receipt was verified; `chain.json` is moved on before the file is removed, so a kill between
   the two leaves a file that is recognised as done and removed at the next start.
-- When the folder holds its bound, or the disk is full, `put` raises and nothing is lost, because nothing was taken.
+- When the folder holds its bound, or the disk is full, `put` raises and nothing is lost, because nothing was taken. Sending goes on
+  then: `ballast` gives its room to the note of a receipt, after which the envelope's own room is free.
 - A file that changed since it was written is never sent: `next` raises. What it must be stands in the header of the one behind it
   (`previous`), and of the newest in memory. So opening reads the newest file only, however many wait.
 
@@ -15,6 +16,7 @@ One process at a time uses a spool (`files.only_one`). It does not talk to the n
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -24,7 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cyberalarm.collector.errors import SpoolDamagedError, SpoolFullError
-from cyberalarm.collector.files import TEMPORARY, flush_folder, write_durably
+from cyberalarm.collector.files import TEMPORARY, flush_folder, write_durably, write_whole
 from cyberalarm.envelope.errors import EnvelopeRefused
 from cyberalarm.envelope.sealing import FIRST_PREVIOUS, MAX_HEADER, digest, peek_header, read_header
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 SUFFIX = ".env"
 _CHAIN = "chain.json"
+_BALLAST = "ballast"
+_BALLAST_BYTES = 64 * 1024  # a few blocks of any file system: `chain.json` has some 100 bytes
 # What the last bundle of a run may take beyond the bound, so that ending loses nothing that was counted.
 _RESERVE = 128 * 1024 * 1024
 
@@ -63,6 +67,7 @@ class Spool:
         self._sizes = self._tidied()  # of what waits, the oldest first
         self._size = sum(self._sizes)
         self._head = self._read_head()
+        self._load_ballast()
 
     @property
     def head(self) -> Link:
@@ -153,14 +158,28 @@ class Spool:
         self._size -= self._sizes.popleft()
         self._path(link.sequence).unlink()
         flush_folder(self._folder)
+        self._load_ballast()
 
     def _path(self, sequence: int) -> Path:
         return self._folder / f"{sequence:020d}{SUFFIX}"
 
     def _write_chain(self, link: Link) -> None:
-        content = json.dumps({"sequence": link.sequence, "digest": link.digest})
-        write_durably(self._folder / _CHAIN, content.encode("ascii"))
+        content = json.dumps({"sequence": link.sequence, "digest": link.digest}).encode("ascii")
+        try:
+            write_durably(self._folder / _CHAIN, content)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            (self._folder / _BALLAST).unlink(missing_ok=True)
+            write_durably(self._folder / _CHAIN, content)
         self._done = link
+
+    def _load_ballast(self) -> None:
+        """Keep some room for the note of a receipt. No harm where there is none, or after a crash with half of it."""
+        path = self._folder / _BALLAST
+        with suppress(OSError):
+            if not path.exists() or path.stat().st_size != _BALLAST_BYTES:
+                write_whole(path, bytes(_BALLAST_BYTES))
 
     def _read_chain(self) -> Link:
         try:

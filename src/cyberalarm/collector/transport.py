@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # A certificate that is not known is asked for one thing only, which proves itself (`Centre.introduction`).
 disable_warnings(InsecureRequestWarning)
 
-_OBJECT = re.compile(r"^\S*(Connection|Pool)\(.*?\): ")  # which of urllib3's objects says it
+_OBJECT = re.compile(r"^\w+\(host=.*?\): ")  # which of the library's objects says it
 _SLOWEST = 8 * 1024  # bytes a second: a twentieth of the slowest broadband line that is sold
 
 
