@@ -27,6 +27,7 @@ from cyberalarm.collector.errors import ReplayedBeforeError, SpoolFullError
 from cyberalarm.collector.files import as_owner, is_held, only_one
 from cyberalarm.collector.handover import Handed, Wanted, Watcher
 from cyberalarm.collector.keeping import Keeping
+from cyberalarm.collector.keyring import Keyring
 from cyberalarm.collector.listed_sources import ListedSources
 from cyberalarm.collector.pipeline import Pipeline, Sealer
 from cyberalarm.collector.positions import Positions
@@ -83,15 +84,18 @@ class _Run:
 
     def __init__(self, config: CollectorConfig, wait: float) -> None:
         identity = identities.load(config.data)
-        key = identities.signing_key(config.data)
+        keys = Keyring(config.data)
         self.spool = Spool(config.data / "spool", config.spool_bytes)
         self.positions = Positions(config.data, self.spool.head.sequence)
         keeping = Keeping.opened(config)
-        sealer = Sealer(identity.collector, key, identity.analysis_key, keeping.copies)
+        sealer = Sealer(identity.collector, keys.current, identity.analysis_key, keys.following, keeping.copies)
         updates = Updates(config.data, trusted_keys(config, identity))
         library = updates.load()
         library = updates.resume() or library
-        names, listed = DeviceNames(config.data, config.device), ListedSources(config.data, identity.receipt_key).load()
+        names, listed = (
+            DeviceNames(config.data, config.device),
+            ListedSources(config.data, identity.receipt_keys).load(),
+        )
         self.pipeline = Pipeline(
             config,
             library,
@@ -103,7 +107,8 @@ class _Run:
             positions=self.positions,
         )
         self._lock = RLock()
-        self.shipper = Shipper(Centre(identity.centre, identity.pin, config.proxy), identity, self.spool, self._lock)
+        centre = Centre(identity.centre, identity.pin, config.proxy, identity.next_pins)
+        self.shipper = Shipper(centre, identity, self.spool, self._lock, keys)
         self._wait = wait
 
     def take(self, chunk: Chunk) -> None:
