@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, TypedDict
 
+from cyberalarm.central.alarms.kinds import Kind
+from cyberalarm.central.alarms.words import words_of
+from cyberalarm.central.console.collectors import Filter, alarms_in
 from cyberalarm.central.findings import services as findings
 from cyberalarm.central.members.models import Member
 from cyberalarm.central.reports import services as reports
@@ -93,6 +96,38 @@ def status() -> list[StatusRow]:
     return [
         {"name": c.name, "good": c.good, "words": c.words, "next_step": c.next_step, "grave": c.grave}
         for c in health.examine()
+    ]
+
+
+class AlarmRow(TypedDict):
+    """One alarm that stands. Devices appear by their references."""
+
+    since: str
+    kind: str
+    force: str
+    member: str
+    collector: str
+    device: str
+    words: str
+    version: str
+
+
+def standing_alarms(kind: str) -> list[AlarmRow]:
+    """What stands at any collector, longest first; of one kind, if it is given. Raises ConfigurationError for an unknown kind."""
+    if kind and kind not in Kind.values:
+        raise ConfigurationError(f"There is no kind of alarm {kind!r}.", next_step=f"Known: {', '.join(Kind.values)}.")
+    return [
+        {
+            "since": alarm.began.isoformat(timespec="seconds"),
+            "kind": alarm.kind,
+            "force": alarm.collector.site.member.force,
+            "member": alarm.collector.site.member.reference,
+            "collector": alarm.collector.reference,
+            "device": alarm.device,
+            "words": words_of(alarm).seen,
+            "version": alarm.collector.version,
+        }
+        for alarm in alarms_in(Scope.national(), Filter(kind))
     ]
 
 

@@ -27,6 +27,7 @@ from cyberalarm.collector.receive.tcp import TcpReceiver
 from cyberalarm.collector.receive.udp import UdpReceiver
 from cyberalarm.collector.ship import Shipper
 from cyberalarm.collector.spool import Spool
+from cyberalarm.collector.telling import Telling
 from cyberalarm.collector.updates import Updates, trusted_keys
 from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.core.versions import older
@@ -68,6 +69,7 @@ class Service:
         self._udp = [UdpReceiver(e, listen.receive_buffer, self._intake) for e in listen.udp]
         self._tcp = [TcpReceiver(e, listen.tcp_connections, self._intake) for e in listen.tcp]
         self._drops = dict.fromkeys((r.endpoint for r in self._udp), 0)
+        self._telling = Telling(config.data, config.spool_bytes)
         self._status_thread = Thread(target=self._watch_status, name="status", daemon=True)
         self._ending = Event()
         self._started = time.time()
@@ -178,6 +180,7 @@ class Service:
         status = Status.read(self._centre.status(self._signed(path), path), self._identity.receipt_key)
         if status.collector != self._identity.collector:
             raise CentreRefusedError("status-other", "The centre's status is for another collector.")
+        self._telling.told()
         self._clock_ahead_ms = int(time.time() * 1000) - status.time
         # The switch is obeyed by what sends; what arrives is still taken and kept in the spool.
         self._shipper.hold = status.stop or older(__version__, status.minimum_version)
@@ -188,7 +191,10 @@ class Service:
 
     def _in_use(self) -> InUse:
         note = self._updates.note_of(self._pipeline.library)
-        return InUse(__version__, note.release, note.refused_code)
+        head, done = self._spool.head.sequence, self._spool.done.sequence
+        turned_away = sum(r.turned_away for r in self._tcp)
+        load = self._telling.load(time.monotonic(), head, done, self._spool.size, turned_away)
+        return InUse(__version__, note.release, note.refused_code, load)
 
     def _signed(self, path: str) -> dict[str, str]:
         return sign_request(self._key, self._identity.collector, "GET", path, b"", int(time.time() * 1000))

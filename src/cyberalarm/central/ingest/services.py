@@ -25,9 +25,10 @@ from cyberalarm import __version__
 from cyberalarm.central.enrolment.errors import CollectorStoppedError
 from cyberalarm.central.enrolment.keys import CentreKeys, centre_keys
 from cyberalarm.central.enrolment.services import chain_of, configuration, milliseconds, speaking_collector
-from cyberalarm.central.ingest import checks, evidence
+from cyberalarm.central.ingest import checks, evidence, saying
 from cyberalarm.central.ingest.chain import check_chain
 from cyberalarm.central.ingest.errors import BusyError, StoreUnavailableError
+from cyberalarm.central.ingest.hearing import heard
 from cyberalarm.central.ingest.models import Envelope
 from cyberalarm.central.ingest.refusals import Speaker, noted
 from cyberalarm.central.ingest.room import Room, Turns, busy
@@ -36,7 +37,7 @@ from cyberalarm.central.members.models import Collector
 from cyberalarm.central.releases import services as releases
 from cyberalarm.envelope import payload, sealing
 from cyberalarm.envelope.documents import Status
-from cyberalarm.envelope.errors import EnvelopeMalformed
+from cyberalarm.envelope.errors import EnvelopeMalformed, RequestRefused
 from cyberalarm.envelope.keys import VerifyKey
 from cyberalarm.envelope.sealing import MAX_ENVELOPE
 
@@ -170,6 +171,8 @@ class Ingest:
             events=events,
             alarms=inside.alarms,
             release=inside.release,
+            heard=heard(events),
+            clock_offset=collector.clock_offset or 0,
         )
 
     def _seen(self, digest: str) -> Future[bytes] | None:
@@ -216,12 +219,7 @@ class Ingest:
         """
         collector = speaker_of(signed, method, path)
         now = timezone.now()
-        said = (
-            {"version": in_use.program, "pack_release": in_use.release, "pack_refused": in_use.refused}
-            if in_use
-            else {}
-        )
-        Collector.objects.filter(pk=collector.pk).update(last_seen=now, **said)
+        saying.note(collector, signed.time, in_use, now)
         sequence, head = chain_of(collector)
         status = Status(
             collector=collector.reference,
@@ -245,7 +243,12 @@ def speaker_of(signed: SignedRequest, method: str, path: str) -> Collector:
     with noted(signed.collector) as speaker:
         collector = speaking_collector(speaker.claimed)
         key = VerifyKey(bytes(collector.public_key or b""))
-        signed.verify(key, method, path, b"", milliseconds(timezone.now()))
+        try:
+            signed.verify(key, method, path, b"", milliseconds(timezone.now()))
+        except RequestRefused as error:
+            if error.code == "request-time":
+                saying.note_wrong_clock(collector, signed.time, timezone.now())
+            raise
     return collector
 
 

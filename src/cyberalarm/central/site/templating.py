@@ -77,6 +77,7 @@ def navigation(request: HttpRequest) -> list[Link]:
         entries = [
             ("Overview", "console:overview"),
             ("Members", "console:members"),
+            ("Collectors", "console:collectors"),
             ("Findings", "console:findings"),
             ("Sign-ups", "console:sign-ups"),
         ]
@@ -87,6 +88,7 @@ def navigation(request: HttpRequest) -> list[Link]:
     else:
         entries = [
             ("Your status", "portal:home"),
+            ("Alarms", "portal:alarms"),
             ("Findings", "portal:findings"),
             ("Reports", "portal:reports"),
             ("Certificate", "portal:certificate"),
