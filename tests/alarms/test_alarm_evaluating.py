@@ -97,6 +97,18 @@ def test_what_a_collector_tells_of_formats_is_joined_in_and_the_same_is_not_said
     assert standing() == []
 
 
+def test_what_was_said_needs_no_waiting_for_a_centre_that_has_just_begun() -> None:
+    collector = new_collector()
+    new_device(collector, last_lines=NOW - HOUR)
+    DeviceAlarm.objects.create(
+        collector=collector, device="d-one", kind="field-missing", field="dst_port", since=NOW, before=990, now=1
+    )
+    look(NOW, NOW - MINUTE)
+    assert standing() == [("field-missing", "d-one")]
+    look(NOW + 15 * MINUTE, NOW)
+    assert sorted(standing()) == [("collector-silent", ""), ("field-missing", "d-one")]
+
+
 def hour(collector: Collector, device: str, **counts: int) -> None:
     LedgerSpan.objects.create(
         collector=collector, device=device, hours=1, start=NOW.replace(minute=0, second=0, microsecond=0), **counts

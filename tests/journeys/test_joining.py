@@ -144,7 +144,7 @@ def test_a_school_joins_and_its_collector_enrols(people: People, centre: Centre)
 
     officer.goto("/police/members")
     officer.get_by_role("link", name=organisation).click()
-    expect(officer.get_by_text("Server room")).to_be_visible()
+    expect(officer.get_by_role("link", name="Server room")).to_be_visible()
     expect(officer.get_by_text("No suspicious event of this period is stored.")).to_be_visible()
 
     # Whoever sets up the firewall need not be able to sign in.

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, TypedDict
 
+from cyberalarm.central.alarms import services as alarms
 from cyberalarm.central.alarms.kinds import Kind
 from cyberalarm.central.alarms.words import words_of
 from cyberalarm.central.console.collectors import Filter, alarms_in
 from cyberalarm.central.findings import services as findings
+from cyberalarm.central.jobs.supervisor import supervised_since
 from cyberalarm.central.members.models import Member
 from cyberalarm.central.reports import services as reports
 from cyberalarm.central.reports.models import FILES
@@ -131,6 +133,13 @@ def standing_alarms(kind: str) -> list[AlarmRow]:
     ]
 
 
+def look_for_alarms() -> str:
+    """Begin and end alarms now, as the serving process does each minute."""
+    now = datetime.now(UTC)
+    changes = alarms.evaluate(now, supervised_since() or now)
+    return f"{changes.begun} begun, {changes.ended} ended"
+
+
 def control_commands(store: EventStore, data: Path) -> dict[str, Callable[[Mapping[str, object]], object]]:
     """The commands of the control socket."""
 
@@ -147,4 +156,5 @@ def control_commands(store: EventStore, data: Path) -> dict[str, Callable[[Mappi
         "report": report,
         "stored": lambda _: stored_lines(store),
         "status": lambda _: status(),
+        "look": lambda _: look_for_alarms(),
     }

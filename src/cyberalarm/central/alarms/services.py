@@ -10,6 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from django.db import transaction
 
 from cyberalarm.central.alarms import rules
 from cyberalarm.central.alarms.gathering import Gathered, Key, gather
-from cyberalarm.central.alarms.kinds import OF_DEVICES, ORDER, Kind
+from cyberalarm.central.alarms.kinds import ORDER, Kind
 from cyberalarm.central.alarms.models import Alarm
 from cyberalarm.central.ingest.services import MINIMUM_VERSION
 from cyberalarm.core.outcome import Outcome
@@ -31,10 +32,14 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_one_at_a_time = threading.Lock()
+
 # About the same thing a member is written to at most once in so long.
 NOT_AGAIN = timedelta(hours=24)
 KEPT = timedelta(days=400)
 _AT_ONCE = 1_000
+# What lines that do not come can neither begin nor end; the other alarms of devices rest on what was said or received.
+_NEED_LINES = (Kind.DEVICE_SILENT, Kind.NOT_UNDERSTOOD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,11 @@ class Changes:
 
 def evaluate(now: datetime, up: datetime) -> Changes:
     """Look at every collector and device. `up`: since when this centre has been there to hear them."""
+    with _one_at_a_time:
+        return _evaluate(now, up)
+
+
+def _evaluate(now: datetime, up: datetime) -> Changes:
     known = gather(now)
     wanted, held = _judge(known, now, up)
     new = [_alarm(key, raised, now) for key, raised in wanted.items() if key not in known.standing]
@@ -92,9 +102,13 @@ def _judge(known: Gathered, now: datetime, up: datetime) -> tuple[dict[Key, Rais
         if rules.can_judge_devices(one, now, up):
             judgeable.add(collector)
         else:
-            held.update((collector, kind) for kind in OF_DEVICES)
+            held.update((collector, kind) for kind in _NEED_LINES)
     of_devices = _of_devices(known, now)
-    wanted |= {key: one for key, one in of_devices if key.collector in judgeable and isinstance(one, rules.Raised)}
+    wanted |= {
+        key: one
+        for key, one in of_devices
+        if isinstance(one, rules.Raised) and (key.collector in judgeable or key.kind != Kind.DEVICE_SILENT)
+    }
     return wanted, held
 
 

@@ -212,7 +212,8 @@ def _progress(collector: Collector, activity: Activity, firsts: _Firsts, report:
         line=firsts.line,
         recognised=firsts.recognised,
         suspicious=firsts.kept,
-        report=Reached.when(report),
+        # A report is the member's: it says something of this collector once lines of it can have been in one.
+        report=Reached.when(report) if firsts.line.done else NOT_REACHED,
     )
 
 
