@@ -34,6 +34,7 @@ PUBLIC_ROUTES: frozenset[str] = frozenset(
         "guides/devices/<str:name>",
         "guides/install/<str:name>",
         "healthz",
+        "api/collector/v1/introduction",  # what it says is signed and for everybody
         "static/<path:name>",
         "account/login/",
         "account/logout/",

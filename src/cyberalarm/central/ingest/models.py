@@ -79,7 +79,8 @@ def activity_of(collectors: Iterable[int]) -> dict[int, Activity]:
 class _Counts(models.Model):
     """The fates of lines, as columns.
 
-    Invariant: `received` is the sum of the nine outcomes; `dropped_by_kernel` stands beside it.
+    Invariant: `received` is the sum of the nine outcomes; `dropped_by_kernel` stands beside it, and so does `recalled`:
+    routine lines that were sent after all.
     """
 
     device = models.CharField(max_length=32)
@@ -94,13 +95,14 @@ class _Counts(models.Model):
     malformed = models.BigIntegerField(default=0)
     overflow = models.BigIntegerField(default=0)
     dropped_by_kernel = models.BigIntegerField(default=0)
+    recalled = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         abstract = True
 
     def ledger(self) -> Ledger:
         outcomes = {outcome: int(getattr(self, outcome)) for outcome in OUTCOMES}
-        return Ledger(self.received, outcomes, self.dropped_by_kernel)
+        return Ledger(self.received, outcomes, self.dropped_by_kernel, self.recalled)
 
 
 class LedgerTotal(_Counts):

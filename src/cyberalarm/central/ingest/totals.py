@@ -108,7 +108,7 @@ def forget_spans(now: datetime) -> int:
 
 def _counts(ledger: Ledger) -> list[tuple[str, int]]:
     """The counts of a ledger under the names of the columns that hold them, always in the same order."""
-    return list(ledger.to_json().items())
+    return list(ledger.counts().items())
 
 
 @cache
@@ -122,7 +122,7 @@ def _upsert(
     sets = [f"{quote(name)} = excluded.{quote(name)}" for name in replaced]
     for name in counts:
         column = f"{quote(table)}.{quote(name)}"
-        guard = f"{quote(table)}.{quote('dropped_by_kernel' if name == 'dropped_by_kernel' else 'received')}"
+        guard = f"{quote(table)}.{quote(name if name in ('dropped_by_kernel', 'recalled') else 'received')}"
         grown = f"{column} + excluded.{quote(name)}"
         sets.append(f"{quote(name)} = case when {guard} < {_FULL} then {grown} else {column} end")
     unique = ", ".join(map(quote, ("collector_id", "device", *key)))

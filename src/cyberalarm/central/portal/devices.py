@@ -113,10 +113,10 @@ def _spans(collectors: list[int], now: datetime) -> Mapping[_Key, _Spans]:
             LedgerSpan.objects.filter(collector__in=collectors, hours=hours, start__gte=start)
             .order_by()
             .values_list("collector", "device")
-            .annotate(*(Sum(name) for name in ("received", "dropped_by_kernel", *columns)))
+            .annotate(*(Sum(name) for name in ("received", "dropped_by_kernel", "recalled", *columns)))
         )
-        for collector, device, received, dropped, *counts in rows:
-            ledger = Ledger(received, dict(zip(OUTCOMES, counts, strict=True)), dropped)
+        for collector, device, received, dropped, recalled, *counts in rows:
+            ledger = Ledger(received, dict(zip(OUTCOMES, counts, strict=True)), dropped, recalled)
             spans = found[collector, device]
             if hours == 1:
                 spans.day = ledger

@@ -61,6 +61,7 @@ class CollectorView:
     newest_lines: datetime | None
     status_since: datetime | None
     enrolled: datetime | None
+    key_since: datetime | None
     version: str
     platform: str
     packs: str
@@ -189,6 +190,7 @@ def _view(
         newest_lines=activity.lines,
         status_since=collector.status_since,
         enrolled=collector.enrolled,
+        key_since=collector.key_since or collector.enrolled,
         version=collector.version,
         platform=collector.platform,
         packs=releases.in_use(collector.pack_release, collector.pack_refused),
