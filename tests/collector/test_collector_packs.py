@@ -143,7 +143,7 @@ def quick_status(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def packs_said(centre: FakeCentre) -> InUse | None:
     """What the collector last said of its packs."""
-    return centre.in_use and replace(centre.in_use, load=None)
+    return centre.in_use and replace(centre.in_use, sources=0, nonce="", load=None)
 
 
 def note_of(home: Home) -> notes.PacksNote:
