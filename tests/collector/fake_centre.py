@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pyarrow as pa
 
 from cyberalarm.core.outcome import Ledger, Outcome
-from cyberalarm.envelope import certificate, payload, receipts, releases, sealing
+from cyberalarm.envelope import certificate, payload, receipts, releases, sealing, source_list
 from cyberalarm.envelope.documents import Enrolment, Offer, Status
 from cyberalarm.envelope.errors import EnvelopeRefused, RequestRefused, SignatureRefused
 from cyberalarm.envelope.keys import AnalysisKey, SigningKey, VerifyKey
@@ -100,6 +100,7 @@ class FakeCentre:
         self.release_keys: tuple[VerifyKey, ...] = ()
         self.release: tuple[int, bytes] | None = None  # number and file, as the status offers them
         self.served: bytes | None = None  # what is given out in its place
+        self.sources: bytes | None = None  # the list of sources, offered to those who say that they read such
         self.fetched = 0
         self.answers: deque[Answer | Callable[[bytes], Answer]] = deque()
         self.lock = threading.Lock()
@@ -238,6 +239,7 @@ class FakeCentre:
             keys,
             self.bundle_form,
             Offer(self.release[0], releases.digest(self.release[1]), len(self.release[1])) if self.release else None,
+            sources=self._offered_sources() if self.in_use and self.in_use.sources else None,
             trust=self.trust(nonce) if nonce else None,
         )
         return status.sign(self.receipt_key)
@@ -256,6 +258,15 @@ class FakeCentre:
         if self.release is None or path.rpartition("/")[2] != releases.digest(self.release[1]):
             raise Refusal(404, "release-unknown")
         return self.release[1] if self.served is None else self.served
+
+    def _offered_sources(self) -> Offer | None:
+        return Offer(1, source_list.digest(self.sources), len(self.sources)) if self.sources else None
+
+    def listed(self, request: SignedRequest, path: str) -> bytes:
+        request.verify(VerifyKey(self.collectors[request.collector]), "GET", path, b"", self.now())
+        if self.sources is None or path.rpartition("/")[2] != source_list.digest(self.sources):
+            raise Refusal(404, "sources-unknown")
+        return self.sources
 
     def now(self) -> int:
         return int(time.time() * 1000) + self.clock_ms
@@ -303,7 +314,8 @@ class _Handler(BaseHTTPRequestHandler):
             if "/introduction" in self.path:
                 self._answer(lambda: self.centre.introduction(self.path))
                 return
-            answer = self.centre.packs if "/packs/" in self.path else self.centre.status
+            named = {"packs": self.centre.packs, "sources": self.centre.listed}
+            answer = named.get(self.path.split("/")[4], self.centre.status)
             self._answer(lambda: answer(SignedRequest.read(self.headers), self.path))
 
     def _answer(self, work: Callable[[], bytes]) -> None:

@@ -43,6 +43,7 @@ _MOST_ANSWER = 1024 * 1024
 STATUS_PATH = _API + "/status"
 KEY_PATH = _API + "/key"
 PACKS_PATH = _API + "/packs/"
+SOURCES_PATH = _API + "/sources/"
 _CODE = re.compile("[a-z0-9-]{1,64}")
 _LONGEST_DETAIL = 1000  # characters; it is shown and kept in a note
 # Codes that mean "not now" whatever the HTTP status.
@@ -56,12 +57,10 @@ class Centre:
         self, url: str, pin: str, proxy: str = "", next_pins: Sequence[str] = (), patience: Patience = PATIENCE
     ) -> None:
         self._url = url.rstrip("/")
-        self._through = proxy or _environment_proxy(url)
+        self.through = proxy or _environment_proxy(url)  # with the proxy's password, if there is one: not for people
         self._patience = patience
         self._deadline = Deadline()
-        # For people: without the proxy's user name and password.
-        parts = urlsplit(self._through)
-        self.proxy = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        self.proxy = without_password(self.through)
         self.pins: tuple[str, ...] = (pin, *next_pins) if pin else ()
         self._pools: dict[str | None, urllib3.PoolManager] = {}
 
@@ -93,6 +92,10 @@ class Centre:
     def packs(self, sha256: str, size: int, headers: dict[str, str]) -> bytes:
         """Ask for the pack release of this digest and length with a signed request; whatever comes, it is hardly longer."""
         return self._send("GET", PACKS_PATH + sha256, None, headers, most=size + 1)
+
+    def sources(self, sha256: str, size: int, headers: dict[str, str]) -> bytes:
+        """Ask for the list of sources of this digest and length, as for packs."""
+        return self._send("GET", SOURCES_PATH + sha256, None, headers, most=size + 1)
 
     def rest(self) -> None:
         """Close connections that are not in use. Nobody answers on an idle one, and the centre would wait for that."""
@@ -155,7 +158,7 @@ class Centre:
     def _pool(self, pin: str | None) -> urllib3.PoolManager:
         """Connections that trust a pinned certificate; None: public ones; empty: any."""
         if pin not in self._pools:
-            proxy = self._through
+            proxy = self.through
             make = (
                 partial(urllib3.ProxyManager, proxy, proxy_headers=_proxy_headers(proxy))
                 if proxy
@@ -180,6 +183,11 @@ def _proxy_headers(proxy: str) -> dict[str, str]:
     if parts.username is None:
         return {}
     return make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
+
+
+def without_password(url: str) -> str:
+    """A proxy's address for people: without its user name and password."""
+    return urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
 
 
 def _environment_proxy(url: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cyberalarm import __version__
 from cyberalarm.collector import identity as identities
-from cyberalarm.collector import standing, updates
+from cyberalarm.collector import journal, standing, updates
 from cyberalarm.collector.centre import Centre
 from cyberalarm.collector.errors import CentreRefusedError, ChainBrokenError, NotEnrolledError
 from cyberalarm.collector.files import only_one
@@ -58,6 +58,7 @@ def enrol(config: CollectorConfig, text: str, *, aside: bool = False) -> Identit
         folder = config.data / "spool"
         if aside:
             set_aside(folder)
+            set_aside(config.data / journal.FOLDER)
         spool = Spool(folder, config.spool_bytes)
         _go_on_after(
             spool,

@@ -29,6 +29,12 @@ class SpoolDamagedError(CyberAlarmError):
     code = "spool-damaged"
 
 
+class CopyMissingError(CyberAlarmError):
+    """No copy of what was sent is kept of this bundle."""
+
+    code = "copy-missing"
+
+
 class ChainBrokenError(CyberAlarmError):
     """What waits in the spool does not follow what the centre has, so the centre cannot take it."""
 

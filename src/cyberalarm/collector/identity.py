@@ -1,8 +1,8 @@
 """Who this collector is: its signing key, and what the centre said when it enrolled.
 
-Two files in the data folder: `signing.key` (never leaves, owner only) and `identity.json`. Enrolling again keeps the key, so
-that what is already in the spool stays valid. New keys of the centre's are taken from its signed status, and saved (`standing`);
-how this collector's own key is replaced, see `keyring`.
+Files in the data folder: `signing.key` (never leaves, owner only), `identity.json`, and `local.key` for what stays here. Enrolling
+again keeps the keys, so that what is already in the spool stays valid. New keys of the centre's are taken from its signed status,
+and saved (`standing`); how this collector's own key is replaced, see `keyring`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING
 from cyberalarm.collector.errors import NotEnrolledError
 from cyberalarm.collector.files import write_durably
 from cyberalarm.core.errors import ConfigurationError
+from cyberalarm.envelope.errors import KeyRefused
 from cyberalarm.envelope.keys import AnalysisPublicKey, SigningKey, VerifyKey
+from cyberalarm.envelope.local import LocalKey
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _KEY = "signing.key"
 _IDENTITY = "identity.json"
+_LOCAL = "local.key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,17 @@ def make_signing_key(folder: Path) -> SigningKey:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         SigningKey.generate().save(path)
     return SigningKey.load(path)
+
+
+def local_key(folder: Path) -> LocalKey:
+    """The key for what this collector writes for itself, made when there is none. Raises ConfigurationError for a damaged one."""
+    try:
+        return LocalKey.of(folder / _LOCAL)
+    except KeyRefused as error:
+        raise ConfigurationError(
+            f"{folder / _LOCAL} is damaged.",
+            next_step="Remove it: a new one is made. Copies of what was sent before cannot be shown then.",
+        ) from error
 
 
 def signing_key(folder: Path) -> SigningKey:

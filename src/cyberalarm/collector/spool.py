@@ -90,6 +90,14 @@ class Spool:
         return self._size
 
     @property
+    def oldest(self) -> float:
+        """When the oldest envelope that waits was written, seconds since 1970; 0 when none waits, or that cannot be told."""
+        try:
+            return self._path(self._done.sequence + 1).stat().st_mtime if self._sizes else 0.0
+        except OSError:
+            return 0.0
+
+    @property
     def full(self) -> bool:
         return self._size >= self._limit
 
@@ -239,6 +247,11 @@ class Spool:
         if header.sequence != sequence:
             raise _damaged(path.name)
         return header
+
+
+def waits(folder: Path, sequence: int) -> bool:
+    """Does an envelope wait in a spool that another process may have open? Looks only."""
+    return (folder / f"{sequence:020d}{SUFFIX}").exists()
 
 
 def set_aside(folder: Path) -> int:

@@ -66,6 +66,7 @@ PROBLEMS: dict[str, HTTPStatus] = {
     "events-severity": HTTPStatus.UNPROCESSABLE_ENTITY,
     "key-change-refused": HTTPStatus.CONFLICT,
     "release-unknown": HTTPStatus.NOT_FOUND,
+    "sources-unknown": HTTPStatus.NOT_FOUND,
     "busy": HTTPStatus.SERVICE_UNAVAILABLE,
     "store-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
 }

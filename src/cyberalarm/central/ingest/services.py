@@ -35,6 +35,7 @@ from cyberalarm.central.ingest.room import Room, Turns, busy
 from cyberalarm.central.ingest.writer import AfterStep, Bundle, Writer, nothing
 from cyberalarm.central.members.models import Collector
 from cyberalarm.central.releases import services as releases
+from cyberalarm.central.sources import services as sources
 from cyberalarm.envelope import payload, receipts, sealing
 from cyberalarm.envelope.documents import Status
 from cyberalarm.envelope.errors import EnvelopeMalformed, SignatureRefused
@@ -250,6 +251,7 @@ class Ingest:
             bundle_form=payload.NEWEST_FORM,
             release=releases.offer(),
             revoked=tuple(configuration().revoked_release_keys),
+            sources=sources.offer() if in_use and in_use.sources else None,
             trust=self._keys.trust(in_use.nonce) if in_use and in_use.nonce else None,
         )
         return status.sign(self._keys.receipts)

@@ -268,7 +268,7 @@ def _add_sums(sums: Sums, now: datetime) -> None:
 
 def _counts(ledger: Ledger) -> list[tuple[str, int]]:
     """The counts of a ledger under the names of the columns that hold them, always in the same order."""
-    return list(ledger.to_json().items())
+    return list(ledger.counts().items())
 
 
 @cache
@@ -283,7 +283,7 @@ def _upsert() -> str:
     sets = [f"{quote('last_received')} = excluded.{quote('last_received')}"]
     for name in counts:
         column = f"{quote(table)}.{quote(name)}"
-        guard = f"{quote(table)}.{quote('dropped_by_kernel' if name == 'dropped_by_kernel' else 'received')}"
+        guard = f"{quote(table)}.{quote(name if name in ('dropped_by_kernel', 'recalled') else 'received')}"
         grown = f"{column} + excluded.{quote(name)}"
         sets.append(f"{quote(name)} = case when {guard} < {_FULL} then {grown} else {column} end")
     return (

@@ -12,6 +12,7 @@ from cyberalarm.central.enrolment.services import configuration
 from cyberalarm.central.findings import services as findings
 from cyberalarm.central.findings.rule import Kind
 from cyberalarm.central.members.models import Member
+from cyberalarm.central.sources import services as sources
 from cyberalarm.core.places import Scope, forces
 
 from .errors import JobFailedError
@@ -40,6 +41,7 @@ def default_jobs() -> tuple[Job, ...]:
     return (
         Job("detections", Every.MINUTE, run_detections),
         Job("trends", Every.HOUR, run_trends),
+        Job("sources", Every.HOUR, publish_sources),
         Job("reports", Every.WEEK, make_reports),
         Job("keys", Every.HOUR, change_keys),
     )
@@ -61,6 +63,11 @@ def run_trends(store: EventStore, now: datetime) -> str:
     """Rules that compare a day with the days before; they read weeks of events, so hourly is often enough."""
     result = findings.run(store, now, Scope.national(), kinds=(Kind.RISING,))
     return f"{result.created} new findings, {result.updated} continued"
+
+
+def publish_sources(store: EventStore, now: datetime) -> str:
+    """The list of sources seen across the network, for all collectors."""
+    return sources.as_words(sources.publish(store, now))
 
 
 def make_reports(store: EventStore, now: datetime) -> str:
