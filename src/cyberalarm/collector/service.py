@@ -265,10 +265,13 @@ class Service:
             return
         if not key_change.wanted(self._config, self._keys):
             return
-        with self._lock:
-            following = self._keys.begin(self._spool.head)
-            self._pipeline.sealer = replace(self._pipeline.sealer, key=self._keys.current, following=following)
-        key_change.begun(self._config)
+        try:
+            with self._lock:
+                following = self._keys.begin(self._spool.head)
+                self._pipeline.sealer = replace(self._pipeline.sealer, key=self._keys.current, following=following)
+            key_change.begun(self._config)
+        except OSError as error:
+            log.warning("identity.unwritten", reason=error.strerror)
         self._shipper.wake.set()
 
     def _write_state(self) -> None:
