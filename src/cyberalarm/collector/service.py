@@ -35,6 +35,7 @@ from cyberalarm.collector.ship import Shipper
 from cyberalarm.collector.spool import Spool
 from cyberalarm.collector.standing import Standing
 from cyberalarm.collector.supervision import Supervisor
+from cyberalarm.collector.telling import Telling
 from cyberalarm.collector.updates import Updates, trusted_keys
 from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.envelope import source_list
@@ -89,6 +90,7 @@ class Service:
         self._shipper = Shipper(to_ship, identity, self._spool, self._lock, keys)
         self._shipper.hold = self._standing.held
         self._drops = dict.fromkeys((r.endpoint for r in self._udp), 0)
+        self._telling = Telling(config.data, config.spool_bytes)
         self._status_thread = Thread(target=self._watch_status, name="status", daemon=True)
         self._ending = Event()
         self._started = time.time()
@@ -208,6 +210,7 @@ class Service:
 
     def _ask_status(self) -> None:
         status = self._standing.ask(self._centre, self._in_use())
+        self._telling.told()
         self._clock_ahead_ms = int(time.time() * 1000) - status.time
         # The switch is obeyed by what sends; what arrives is still taken and kept in the spool.
         self._shipper.hold = self._standing.held
@@ -222,7 +225,10 @@ class Service:
 
     def _in_use(self) -> InUse:
         note = self._updates.note_of(self._pipeline.library)
-        return InUse(__version__, note.release, note.refused_code, source_list.FORM)
+        head, done = self._spool.head.sequence, self._spool.done.sequence
+        turned_away = sum(r.turned_away for r in self._tcp)
+        load = self._telling.load(time.monotonic(), head, done, self._spool.size, turned_away)
+        return InUse(__version__, note.release, note.refused_code, source_list.FORM, load=load)
 
     def _signed(self, path: str) -> dict[str, str]:
         return sign_request(self._keys.current, self._identity.collector, "GET", path, b"", int(time.time() * 1000))
