@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import os
+import pty
+import re
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +24,7 @@ from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.core.outcome import Outcome
 from tests.collector.fake_centre import problem
 from tests.collector.members import STRANGE, blocked, let_in
-from tests.collector.processes import cyberalarm, end, start, wait_for
+from tests.collector.processes import MAIN, cyberalarm, end, environment, start, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -239,3 +245,25 @@ def test_what_would_belong_to_another_user_is_not_written(
     monkeypatch.setattr("os.geteuid", lambda: 12345)
     with pytest.raises(ConfigurationError, match=r"belongs to .*, who could not read"):
         replay(member.config, [old])
+
+
+def test_a_bar_shows_rate_and_time_left_in_eighty_columns(member: Home, centre: FakeCentre, tmp_path: Path) -> None:
+    path = tmp_path / "large.log"
+    path.write_bytes(b"".join(let_in(n) + b"\n" for n in range(200_000)))
+    command = [sys.executable, "-c", MAIN, "collector", "replay", str(path), "--config", str(member.path)]
+    shown, screen = pty.openpty()
+    with subprocess.Popen(
+        command, env=environment() | {"TERM": "xterm"}, stdout=subprocess.PIPE, stderr=screen
+    ) as process:
+        os.close(screen)
+        said = b""
+        with contextlib.suppress(OSError):  # the terminal's way to say that the other side is gone
+            while piece := os.read(shown, 65_536):
+                said += piece
+        assert process.stdout
+        result = process.stdout.read()
+    os.close(shown)
+    frames = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode()))
+    assert any(re.search(r"Replaying .* MB/s [\d,]+ lines/s \d:\d\d:\d\d", frame) for frame in frames), frames
+    assert b"200,000" in result
+    assert b"Replaying" not in result

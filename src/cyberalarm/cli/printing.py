@@ -109,7 +109,7 @@ def byte_progress(*more: ProgressColumn) -> Progress:
     """Bars over bytes, on stderr, shown on a terminal only; with further columns behind the rate."""
     from rich.progress import TimeRemainingColumn, TransferSpeedColumn
 
-    return _progress(TransferSpeedColumn(), *more, TimeRemainingColumn())
+    return _progress(TransferSpeedColumn(), *more, TimeRemainingColumn(), bar=16 if more else 40)
 
 
 def count_progress() -> Progress:
@@ -119,11 +119,12 @@ def count_progress() -> Progress:
     return _progress(MofNCompleteColumn(), TimeElapsedColumn())
 
 
-def _progress(*figures: ProgressColumn) -> Progress:
+def _progress(*figures: ProgressColumn, bar: int = 40) -> Progress:
+    """All must fit into 80 columns: what is too long is cut."""
     from rich.progress import BarColumn, Progress, TextColumn
 
     # Descriptions may hold file and host names, in which square brackets are no markup.
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), *figures)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar), *figures)
     return Progress(*columns, console=progress_console(), transient=True, disable=not sys.stderr.isatty())
 
 

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import ProgressColumn
-from rich.table import Table
 from rich.text import Text
 
 from cyberalarm.cli.collector_options import ConfigOption, OutputOption, load
 from cyberalarm.cli.printing import ExitCode, Output, byte_progress, harmless, print_document, result_console
-from cyberalarm.core.outcome import Ledger
+from cyberalarm.core.outcome import WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,11 +27,11 @@ if TYPE_CHECKING:
 
 
 class _Lines(ProgressColumn):
-    """Lines so far, and how many a second."""
+    """How many lines a second."""
 
     def render(self, task: Task) -> Text:
         lines = int(task.fields.get("lines", 0))
-        return Text(f"{lines:,} lines, {lines / max(task.elapsed or 0.0, 0.001):,.0f}/s" if lines else "")
+        return Text(f"{lines / max(task.elapsed or 0.0, 0.001):,.0f} lines/s" if lines else "")
 
 
 def replay(
@@ -89,7 +88,7 @@ def _watched(files: list[Path]) -> Iterator[Watcher]:
     before = signal.signal(signal.SIGINT, ask_to_stop)
     lines = 0
     with byte_progress(_Lines()) as progress:
-        checking = progress.add_task("Looking which are known", total=total)
+        checking = progress.add_task("Checking", total=total)
         reading = progress.add_task("Replaying", total=total, start=False)
 
         def taken(count: int) -> None:
@@ -120,12 +119,11 @@ def _document(done: Replayed) -> dict[str, object]:
 
 def _show(done: Replayed) -> None:
     console = result_console()
-    table = Table(
-        "Device", "Received", *(o.value for o in next(iter(done.devices.values()), Ledger()).outcomes), box=None
-    )
     for name, ledger in done.devices.items():
-        table.add_row(name, f"{ledger.received:,}", *(f"{n:,}" for n in ledger.outcomes.values()))
-    console.print(table)
+        console.print(f"Device {name}: {ledger.received:,} lines.")
+        for outcome, number in ledger.outcomes.items():
+            if number:
+                console.print(f"  {number:>15,}  {outcome.value}: {WORDS[outcome].meaning}.")
     if done.bundles is None:
         console.print(f"The running collector took them over; {done.unsent} bundles wait there to be sent.")
     else:
