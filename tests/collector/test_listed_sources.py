@@ -64,11 +64,11 @@ def ranges(*sources: str) -> list[tuple[str, str]]:
 
 def test_a_list_is_used_kept_and_used_again_after_a_restart(tmp_path: Path) -> None:
     raw = naming(HOSTILE)
-    first = ListedSources(tmp_path, KEY.verify_key)
+    first = ListedSources(tmp_path, [KEY.verify_key])
     assert first.load() == []
     assert first.follow(offered(raw), giving(raw)) == ranges(HOSTILE)
     assert first.follow(offered(raw), never) is None, "the same again is not fetched again"
-    again = ListedSources(tmp_path, KEY.verify_key)
+    again = ListedSources(tmp_path, [KEY.verify_key])
     assert again.load() == ranges(HOSTILE)
     assert again.follow(offered(raw), never) is None
     assert (again.note.number, again.note.sources, again.note.refused_code) == (1, 1, "")
@@ -80,7 +80,7 @@ def test_a_list_is_used_kept_and_used_again_after_a_restart(tmp_path: Path) -> N
 def test_a_list_that_is_withdrawn_or_has_expired_is_not_used(tmp_path: Path) -> None:
     raw = naming(HOSTILE)
     clock = [time.time()]
-    made = ListedSources(tmp_path, KEY.verify_key, clock=lambda: clock[0])
+    made = ListedSources(tmp_path, [KEY.verify_key], clock=lambda: clock[0])
     made.follow(offered(raw), giving(raw))
     assert made.expire() is None
     clock[0] += 2 * DAY / 1000
@@ -89,15 +89,15 @@ def test_a_list_that_is_withdrawn_or_has_expired_is_not_used(tmp_path: Path) -> 
     assert made.follow(offered(raw), giving(raw)) is None
     assert made.note.refused_code == "sources-malformed"
     clock[0] -= 2 * DAY / 1000
-    made = ListedSources(tmp_path, KEY.verify_key)
+    made = ListedSources(tmp_path, [KEY.verify_key])
     made.follow(offered(raw), giving(raw))
     assert made.follow(None, never) == []
-    assert ListedSources(tmp_path, KEY.verify_key).load() == []
+    assert ListedSources(tmp_path, [KEY.verify_key]).load() == []
 
 
 def test_an_expired_list_on_the_disk_is_not_used_at_a_start(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(naming(HOSTILE, expires=-1))
-    assert ListedSources(tmp_path, KEY.verify_key).load() == []
+    assert ListedSources(tmp_path, [KEY.verify_key]).load() == []
 
 
 @pytest.mark.parametrize(
@@ -113,19 +113,19 @@ def test_an_expired_list_on_the_disk_is_not_used_at_a_start(tmp_path: Path) -> N
 )
 def test_what_is_wrong_changes_nothing_but_the_note(tmp_path: Path, offer: Offer, served: bytes, code: str) -> None:
     raw = naming(HOSTILE)
-    made = ListedSources(tmp_path, KEY.verify_key)
+    made = ListedSources(tmp_path, [KEY.verify_key])
     made.follow(offered(raw), giving(raw))
     assert made.follow(offer, giving(served)) is None
     assert (made.note.refused_code, made.note.number) == (code, 1)
     assert made.follow(offer, never) is None, "looked at again in an hour"
-    assert ListedSources(tmp_path, KEY.verify_key).load() == ranges(HOSTILE)
+    assert ListedSources(tmp_path, [KEY.verify_key]).load() == ranges(HOSTILE)
     assert made.follow(offered(raw), never) is None
     assert made.note.refused_code == ""
 
 
 def test_a_centre_that_is_away_is_asked_again(tmp_path: Path) -> None:
     raw = naming(HOSTILE)
-    made = ListedSources(tmp_path, KEY.verify_key)
+    made = ListedSources(tmp_path, [KEY.verify_key])
 
     def away(_: Offer) -> bytes:
         raise CentreUnreachableError("No answer.")
@@ -137,7 +137,7 @@ def test_a_centre_that_is_away_is_asked_again(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_said_and_replaced(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"CAS1 damaged")
-    made = ListedSources(tmp_path, KEY.verify_key)
+    made = ListedSources(tmp_path, [KEY.verify_key])
     assert made.load() == []
     assert made.note.refused_code == "sources-malformed"
     raw = naming(HOSTILE)

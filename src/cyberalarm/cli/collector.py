@@ -36,6 +36,7 @@ app = typer.Typer(no_args_is_help=True, help="Run a collector on a member's netw
 
 app.command("show-sent")(show_sent)
 app.command("trusted")(show_trusted)
+_KEY_PATIENCE = 90.0  # seconds: a collector that runs asks for its status each minute
 
 
 @app.command()
@@ -121,6 +122,25 @@ def _print_ledgers(devices: dict[str, Ledger]) -> None:
     for name, ledger in devices.items():
         table.add_row(name, f"{ledger.received:,}", *(f"{n:,}" for n in ledger.outcomes.values()))
     result_console().print(table)
+
+
+@app.command("rotate-key")
+def rotate_key(config: ConfigOption = None) -> None:
+    """Replace this collector's signing key; nothing is lost. Exit code 4 when the collector that runs still has to tell the
+    centre.
+    """
+    from cyberalarm import __version__
+    from cyberalarm.collector.key_change import rotate
+
+    if rotate(_load(config), __version__, _KEY_PATIENCE):
+        result_console().print(
+            "The centre knows this collector by its new key now; the old one is worth nothing any more."
+        )
+        return
+    result_console().print(
+        "The collector that runs changes its key as soon as the centre answers. Nothing else is to be done."
+    )
+    raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 @app.command()

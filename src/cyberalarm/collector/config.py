@@ -149,6 +149,8 @@ class CollectorConfig(_Section):
     # Copies of what was sent, for `show-sent`; 0 keeps none.
     sent_bytes: int = Field(default=256 * 1024**2, ge=0)
     remember_hours: float = Field(default=24, gt=0, le=24 * 14)
+    # Age at which this collector replaces its signing key by itself; 0: never.
+    signing_key_days: int = Field(default=365, ge=0, le=3650)
     # Empty: HTTPS_PROXY of the environment, if set.
     proxy: str = ""
 

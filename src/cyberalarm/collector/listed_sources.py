@@ -25,7 +25,7 @@ from cyberalarm.envelope import source_list
 from cyberalarm.envelope.errors import SourceListMalformed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from cyberalarm.collector.config import CollectorConfig
@@ -43,11 +43,11 @@ Ranges = list[tuple[str, str]]
 
 
 class ListedSources:
-    """`note` says which list is in use, for people."""
+    """`note` says which list is in use, for people. `keys` are those that the centre may sign with."""
 
-    def __init__(self, data: Path, key: VerifyKey, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, data: Path, keys: Sequence[VerifyKey], *, clock: Callable[[], float] = time.time) -> None:
         self._path = data / FILE
-        self._key = key
+        self.keys = keys
         self._clock = clock
         self._used = ""  # digest of the list in use
         self._refused: tuple[Offer, float] | None = None  # and when
@@ -57,7 +57,7 @@ class ListedSources:
         """What to begin with: the last good list, if it still holds."""
         try:
             raw = self._path.read_bytes()
-            listed = source_list.read(raw, self._key)
+            listed = source_list.read(raw, *self.keys)
         except FileNotFoundError:
             return []
         except (RefusedError, OSError) as error:
@@ -98,7 +98,7 @@ class ListedSources:
                 f"What came as the list of sources {offer.number} is not what the centre's status names.",
                 next_step="It is fetched again within the hour.",
             )
-        listed = source_list.read(raw, self._key)
+        listed = source_list.read(raw, *self.keys)
         if self._expired(listed.expires):
             raise SourceListMalformed(
                 f"The list of sources {offer.number} has expired.", next_step="Is this machine's clock right?"
@@ -156,4 +156,4 @@ def ranges_of(config: CollectorConfig) -> Ranges:
         identity = identities.load(config.data)
     except (NotEnrolledError, ConfigurationError):
         return []
-    return ListedSources(config.data, identity.receipt_key).load()
+    return ListedSources(config.data, identity.receipt_keys).load()

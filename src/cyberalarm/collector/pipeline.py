@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from cyberalarm.collector.devices import DeviceNames
     from cyberalarm.collector.drift.watch import Watch
     from cyberalarm.collector.journal import Journal
+    from cyberalarm.collector.keyring import Following
     from cyberalarm.collector.listed_sources import Ranges
     from cyberalarm.collector.sent import Copies
     from cyberalarm.collector.spool import Link, Spool
@@ -73,11 +74,14 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Sealer:
-    """What it takes to make an envelope of this collector's."""
+    """What it takes to make an envelope of this collector's. `following` is the key that signs from a bundle on, where there is
+    one.
+    """
 
     collector: str
     key: SigningKey
     to: AnalysisPublicKey
+    following: Following | None = None
     copies: Copies | None = None
 
     def put(self, spool: Spool, bundle: Bundle, *, last: bool = False) -> Link:
@@ -87,7 +91,8 @@ class Sealer:
 
         def seal_at(sequence: int, previous: str) -> bytes:
             header = Header(self.collector, sequence, previous, int(time.time() * 1000), bundle.rows, lines)
-            return seal(payload, header, self.to, self.key)
+            changed = self.following is not None and sequence >= self.following.first
+            return seal(payload, header, self.to, self.following.key if changed and self.following else self.key)
 
         link = spool.put(seal_at, last=last)
         if self.copies is not None:

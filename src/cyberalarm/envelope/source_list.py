@@ -18,6 +18,7 @@ mean gap. First IPv4 (32 bits), then IPv6 (the upper 64 bits), then zeros to the
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -93,13 +94,16 @@ def sign(listed: SourceList, key: SigningKey) -> bytes:
     return made
 
 
-def read(raw: bytes, key: VerifyKey) -> SourceList:
-    """The list, once proven to be signed by this key. Raises SourceListMalformed, SourceListForm or SourceListSignature."""
+def read(raw: bytes, *keys: VerifyKey) -> SourceList:
+    """The list, once proven to be signed by one of these keys.
+
+    Raises SourceListMalformed, SourceListForm or SourceListSignature.
+    """
     try:
         manifest, coded = _split(raw)
         claimed = object_of(canonical.decode(manifest))
         _known_form(claimed)
-        _verify(raw, key)
+        _verify(raw, keys)
         return _understand(claimed, coded)
     except ValueError as error:
         raise _malformed(error) from error
@@ -138,14 +142,15 @@ def _known_form(claimed: dict[str, JsonValue]) -> None:
     require(form == FORM, "its form is none")
 
 
-def _verify(raw: bytes, key: VerifyKey) -> None:
-    try:
-        key.verify(raw[-SIGNATURE_BYTES:], _PURPOSE + raw[:-SIGNATURE_BYTES])
-    except _SignatureRefused as error:
-        raise SourceListSignature(
-            "The list of sources was not signed by the centre, or was changed afterwards.",
-            next_step="It is fetched again by itself. If this stays so, tell your contact.",
-        ) from error
+def _verify(raw: bytes, keys: Sequence[VerifyKey]) -> None:
+    for key in keys:
+        with suppress(_SignatureRefused):
+            key.verify(raw[-SIGNATURE_BYTES:], _PURPOSE + raw[:-SIGNATURE_BYTES])
+            return
+    raise SourceListSignature(
+        "The list of sources was not signed by the centre, or was changed afterwards.",
+        next_step="It is fetched again by itself. If this stays so, tell your contact.",
+    )
 
 
 def _understand(manifest: dict[str, JsonValue], coded: bytes) -> SourceList:

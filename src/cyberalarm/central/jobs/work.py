@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from cyberalarm.central.enrolment import key_rotation
+from cyberalarm.central.enrolment.services import configuration
 from cyberalarm.central.findings import services as findings
 from cyberalarm.central.findings.rule import Kind
 from cyberalarm.central.members.models import Member
@@ -41,6 +43,7 @@ def default_jobs() -> tuple[Job, ...]:
         Job("trends", Every.HOUR, run_trends),
         Job("sources", Every.HOUR, publish_sources),
         Job("reports", Every.WEEK, make_reports),
+        Job("keys", Every.HOUR, change_keys),
     )
 
 
@@ -48,6 +51,12 @@ def run_detections(store: EventStore, now: datetime) -> str:
     """Rules over windows of time, on what was stored since the last run."""
     result = findings.run(store, now, Scope.national(), kinds=(Kind.WINDOW,))
     return f"{result.created} new findings, {result.updated} continued"
+
+
+def change_keys(_store: EventStore, now: datetime) -> str:
+    """Bring keys of the centre's into use that were announced long enough ago."""
+    changed = key_rotation.carry_out_due(configuration(), now)
+    return f"Changed: {', '.join(changed)}" if changed else "None is due"
 
 
 def run_trends(store: EventStore, now: datetime) -> str:
