@@ -206,7 +206,7 @@ def test_a_collector_fetches_the_list_that_its_centre_offers(member: Home, centr
 
 
 def test_doctor_says_which_list_is_used_or_why_none(tmp_path: Path, home: Home) -> None:
-    made, raw = ListedSources(tmp_path, KEY.verify_key), naming(HOSTILE, "192.0.2.9")
+    made, raw = ListedSources(tmp_path, [KEY.verify_key]), naming(HOSTILE, "192.0.2.9")
     home.data.mkdir()
     noted(home)
     state = notes.read(home.data)
