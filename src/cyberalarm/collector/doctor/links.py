@@ -19,7 +19,7 @@ from cyberalarm.collector.doctor.check import Check, Verdict, count
 from cyberalarm.collector.doctor.devices import device_checks
 from cyberalarm.collector.doctor.ports import port_checks
 from cyberalarm.collector.doctor.receiving import receiving_checks
-from cyberalarm.collector.doctor.sending import packs, sending, spool_without_program
+from cyberalarm.collector.doctor.sending import packs, sending, sources, spool_without_program
 from cyberalarm.collector.drift import samples
 from cyberalarm.collector.files import is_held
 from cyberalarm.core.errors import CyberAlarmError
@@ -57,7 +57,7 @@ def examine(path: Path | None) -> list[Check]:
         found += device_checks(config, state, samples.read(config.data))
     found += centre_checks(config, state)
     if state is not None:
-        return [*found, sending(state), packs(state)]
+        return [*found, sending(state), packs(state), *sources(state)]
     return [*found, *spool_without_program(config)]
 
 
