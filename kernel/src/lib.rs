@@ -8,6 +8,7 @@ mod decode;
 mod event;
 mod header;
 mod held;
+mod hosts;
 mod mapping;
 mod needle;
 mod network;

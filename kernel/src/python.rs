@@ -1,6 +1,7 @@
 //! What Python sees: `Packs`, `Batch`, `Sieve`, `Summary`. Thin; every decision is elsewhere. Typed in `_kernel.pyi`.
 
 use crate::decode::{Batch, Decoder, OUTCOMES};
+use crate::hosts;
 use crate::pack::Library;
 use crate::sieve::{Sieve, networks};
 use crate::spec;
@@ -222,6 +223,13 @@ fn events<'py>(py: Python<'py>, ipc: &[u8], schema: &str) -> PyResult<Bound<'py,
     Ok(PyBytes::new(py, &text))
 }
 
+/// A buffer's lines by the host that their headers name. One alone has no lines: they are the whole buffer.
+#[pyfunction]
+fn by_host<'py>(py: Python<'py>, buffer: &[u8]) -> Vec<(String, Bound<'py, PyBytes>)> {
+    let found = py.detach(|| hosts::by_host(buffer));
+    found.into_iter().map(|(host, lines)| (host, PyBytes::new(py, &lines))).collect()
+}
+
 /// The streams of checkpoints as one, and how many rows that is.
 #[pyfunction]
 fn joined<'py>(py: Python<'py>, streams: Vec<Bound<'py, PyBytes>>) -> PyResult<(Bound<'py, PyBytes>, usize)> {
@@ -240,6 +248,7 @@ fn _kernel(module: &Bound<PyModule>) -> PyResult<()> {
     module.add_class::<PyBatch>()?;
     module.add_class::<PySieve>()?;
     module.add_function(wrap_pyfunction!(events, module)?)?;
+    module.add_function(wrap_pyfunction!(by_host, module)?)?;
     module.add_function(wrap_pyfunction!(joined, module)?)?;
     module.add_class::<PySummary>()
 }

@@ -70,3 +70,6 @@ def events(ipc: bytes, schema: str) -> bytes:
 
 def joined(streams: list[bytes]) -> tuple[bytes, int]:
     """What checkpoints gave as one stream, flow by flow, and its rows. Raises ValueError for any other stream."""
+
+def by_host(buffer: bytes) -> list[tuple[str, bytes]]:
+    """A buffer's lines by the host that their headers name, empty for none; one alone has no lines: they are the whole buffer."""

@@ -33,6 +33,10 @@ def _network(text: str) -> str:
     return str(ip_network(text, strict=False))
 
 
+def _address(text: str) -> str:
+    return str(ip_address(text))
+
+
 def _zone(text: str) -> str:
     try:
         ZoneInfo(text)
@@ -97,6 +101,14 @@ class Networks(_Section):
     trusted: list[NetworkText] = []
 
 
+class Called(_Section):
+    """What the member calls a device, told by the address that it sends from and, behind a relay, by the host in its lines."""
+
+    name: str = Field(min_length=1, max_length=80)
+    address: Annotated[str, AfterValidator(_address)]
+    host: str = Field(default="", max_length=64)
+
+
 class PackUpdates(_Section):
     """Whose pack releases are loaded, in place of the keys that enrolling brought."""
 
@@ -116,6 +128,7 @@ class CollectorConfig(_Section):
     packs: PackUpdates = PackUpdates()
     metrics: Metrics = Metrics()
     log_level: LogLevel = "info"
+    device: list[Called] = Field(default=[], max_length=2_000)
     # For devices that write times without a zone.
     time_zone: Annotated[str, AfterValidator(_zone)] = "Europe/London"
     bundle_seconds: float = Field(default=60, ge=1, le=3600)

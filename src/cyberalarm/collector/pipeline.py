@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cyberalarm._kernel import Summary
+from cyberalarm._kernel import Summary, by_host
 from cyberalarm.collector import sieve
 from cyberalarm.collector.errors import SpoolFullError
 from cyberalarm.collector.journal import SECONDS as JOURNAL_SECONDS
+from cyberalarm.collector.receive.chunk import Chunk
 from cyberalarm.core.outcome import OUTCOMES, Ledger, Outcome
 from cyberalarm.envelope.payload import MAX_DEVICES, pack
 from cyberalarm.envelope.sealing import Header, seal
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from cyberalarm.collector.devices import DeviceNames
     from cyberalarm.collector.drift.watch import Watch
     from cyberalarm.collector.journal import Journal
-    from cyberalarm.collector.receive.chunk import Chunk
     from cyberalarm.collector.sent import Copies
     from cyberalarm.collector.spool import Link, Spool
     from cyberalarm.core.alarm import Alarm
@@ -158,6 +158,15 @@ class Pipeline:
     def take(self, chunk: Chunk, *, reference_ms: int | None = None) -> None:
         """Take in a chunk. `reference_ms` is when its lines were written, if that was not now."""
         self.change_packs()
+        found = by_host(chunk.lines)
+        for host, lines in found:
+            whole = chunk.lines if len(found) == 1 else lines
+            self._take(Chunk(self._devices.sender(chunk.source, host), whole), reference_ms)
+        if chunk.overflow:
+            self.pass_over(Chunk(chunk.source, b"", chunk.overflow))
+        self._recall()
+
+    def _take(self, chunk: Chunk, reference_ms: int | None) -> None:
         device, ledger, view = self._device(chunk.source)
         now = time.time()
         reference = int(now * 1000) if reference_ms is None else max(reference_ms, _EARLIEST_MS)
@@ -169,10 +178,8 @@ class Pipeline:
         batch = decode(chunk.lines)
         self._sieve.apply(batch, device)
         self._summary.add(batch, device)
-        self._unnoted += batch.lines + chunk.overflow
-        self._recall()
+        self._unnoted += batch.lines
         counts = batch.counts()
-        counts[OUTCOMES.index(Outcome.OVERFLOW)] += chunk.overflow
         ledger.add(counts)
         view.ledger.add(counts)
         view.last_line = now
@@ -244,7 +251,7 @@ class Pipeline:
         device = self._devices.name(source)
         view = self.views.get(device)
         if view is None:
-            view = self.views[device] = DeviceView(self._devices.source(source))
+            view = self.views[device] = DeviceView(self._devices.label(self._devices.source(source)))
         return device, self._ledgers.setdefault(device, Ledger()), view
 
     @property
@@ -310,6 +317,10 @@ class Pipeline:
             log.info("pipeline.room_again")
         self._retry_at = 0.0
         done()
+        try:
+            self._devices.save()
+        except OSError as error:
+            log.warning("devices.unwritten", reason=error.strerror)
         if self._journal is not None:
             self._journal.spooled(link.sequence)
         return link

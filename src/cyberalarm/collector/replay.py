@@ -64,7 +64,7 @@ class _Run:
         updates = Updates(config.data, trusted_keys(config, identity))
         library = updates.load()
         library = updates.resume() or library
-        names = DeviceNames(config.data)
+        names = DeviceNames(config.data, config.device)
         self.pipeline = Pipeline(config, library, names, self.spool, sealer, journal=keeping.journal)
         self._lock = RLock()
         self.shipper = Shipper(Centre(identity.centre, identity.pin, config.proxy), identity, self.spool, self._lock)

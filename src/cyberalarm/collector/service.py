@@ -71,7 +71,7 @@ class Service:
         self._updates = Updates(config.data, trusted_keys(config, self._identity))
         library = self._updates.load()
         self._pipeline = Pipeline(
-            config, library, DeviceNames(config.data), self._spool, sealer, self._watch, keeping.journal
+            config, library, DeviceNames(config.data, config.device), self._spool, sealer, self._watch, keeping.journal
         )
         self._centre = Centre(self._identity.centre, self._identity.pin, config.proxy)
         to_ship = Centre(self._identity.centre, self._identity.pin, config.proxy)
