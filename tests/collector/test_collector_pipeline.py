@@ -29,9 +29,9 @@ TO = AnalysisKey.generate(Suite.CLASSIC)
 CONFIG = CollectorConfig(time_zone="UTC", bundle_rows=1000)
 
 
-def pipeline(folder: Path, limit: int = 10**9) -> Pipeline:
+def pipeline(folder: Path, limit: int = 10**9, config: CollectorConfig = CONFIG) -> Pipeline:
     sealer = Sealer("c-test", SigningKey.generate(), TO.public)
-    return Pipeline(CONFIG, bundled(), DeviceNames(folder), Spool(folder / "spool", limit), sealer)
+    return Pipeline(config, bundled(), DeviceNames(folder), Spool(folder / "spool", limit), sealer)
 
 
 def bundles(folder: Path) -> list[tuple[int, int, int]]:

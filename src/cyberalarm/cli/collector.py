@@ -1,6 +1,6 @@
 """`cyberalarm collector run|enrol|replay|explain|samples`.
 
-`check`, `doctor` and `support` stand in `cli/doctor.py`, `show-sent` in `cli/sent.py`.
+`check`, `doctor` and `support` stand in `cli/doctor.py`, `show-sent` in `cli/sent.py`, `trusted` in `cli/trusted.py`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,15 @@ from cyberalarm.cli.printing import (
     result_console,
 )
 from cyberalarm.cli.sent import show_sent
+from cyberalarm.cli.trusted import show_trusted
 from cyberalarm.collector import logs
 from cyberalarm.core.outcome import Ledger
 
 app = typer.Typer(no_args_is_help=True, help="Run a collector on a member's network.")
 
 app.command("show-sent")(show_sent)
+app.command("trusted")(show_trusted)
+_KEY_PATIENCE = 90.0  # seconds: a collector that runs asks for its status each minute
 
 
 @app.command()
@@ -121,6 +124,25 @@ def _print_ledgers(devices: dict[str, Ledger]) -> None:
     result_console().print(table)
 
 
+@app.command("rotate-key")
+def rotate_key(config: ConfigOption = None) -> None:
+    """Replace this collector's signing key; nothing is lost. Exit code 4 when the collector that runs still has to tell the
+    centre.
+    """
+    from cyberalarm import __version__
+    from cyberalarm.collector.key_change import rotate
+
+    if rotate(_load(config), __version__, _KEY_PATIENCE):
+        result_console().print(
+            "The centre knows this collector by its new key now; the old one is worth nothing any more."
+        )
+        return
+    result_console().print(
+        "The collector that runs changes its key as soon as the centre answers. Nothing else is to be done."
+    )
+    raise typer.Exit(ExitCode.INCOMPLETE)
+
+
 @app.command()
 def explain(
     line: Annotated[str, typer.Argument(help="One line as the device sent it.")],
@@ -138,6 +160,8 @@ def explain(
         console.print(f"Product: {told.product or 'not recognised'}")
         if told.rule:
             console.print(f"Rule:    {told.rule}")
+        if told.source:
+            console.print(f"Source:  {told.source}")
         if told.sent:
             console.print("This, and nothing else, would leave your network:")
             for name, value in told.sent.items():

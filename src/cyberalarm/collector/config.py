@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from cyberalarm.core.errors import ConfigurationError
+from cyberalarm.core.known_sources import chosen
 from cyberalarm.envelope.errors import KeyRefused
 from cyberalarm.envelope.keys import VerifyKey
 
@@ -78,6 +79,14 @@ def _metrics_endpoint(text: str) -> str:
 LogLevel = Literal["debug", "info", "warning", "error"]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 NetworkText = Annotated[str, AfterValidator(_network)]
+
+
+def _known(text: str) -> str:
+    chosen([text])
+    return text
+
+
+KnownText = Annotated[str, AfterValidator(_known)]
 ReleaseKeyText = Annotated[str, AfterValidator(_release_key)]
 
 
@@ -95,10 +104,12 @@ class Listen(_Section):
 
 
 class Networks(_Section):
-    """The member's own networks beside the private ones, and sources that are trusted."""
+    """The member's own networks beside the private ones, sources that are trusted, and known ones whose probes are left out."""
 
     own: list[NetworkText] = []
     trusted: list[NetworkText] = []
+    # Kinds or operators of core/known_sources.toml.
+    known: list[KnownText] = []
 
 
 class Called(_Section):
@@ -126,9 +137,9 @@ class CollectorConfig(_Section):
     listen: Listen = Listen()
     networks: Networks = Networks()
     packs: PackUpdates = PackUpdates()
+    device: list[Called] = Field(default=[], max_length=2_000)
     metrics: Metrics = Metrics()
     log_level: LogLevel = "info"
-    device: list[Called] = Field(default=[], max_length=2_000)
     # For devices that write times without a zone.
     time_zone: Annotated[str, AfterValidator(_zone)] = "Europe/London"
     bundle_seconds: float = Field(default=60, ge=1, le=3600)
@@ -138,6 +149,8 @@ class CollectorConfig(_Section):
     # Copies of what was sent, for `show-sent`; 0 keeps none.
     sent_bytes: int = Field(default=256 * 1024**2, ge=0)
     remember_hours: float = Field(default=24, gt=0, le=24 * 14)
+    # Age at which this collector replaces its signing key by itself; 0: never.
+    signing_key_days: int = Field(default=365, ge=0, le=3650)
     # Empty: HTTPS_PROXY of the environment, if set.
     proxy: str = ""
 

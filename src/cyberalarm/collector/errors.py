@@ -63,6 +63,10 @@ class CentreUnreachableError(NotReachableError):
         self.wait = wait
 
 
+class OtherCertificateError(CentreUnreachableError):
+    """What answers in the centre's place shows a certificate that is not known here. Nothing was sent to it."""
+
+
 class CentreRefusedError(RefusedError):
     """The centre said no, with one of the codes in docs/collector-api.md."""
 

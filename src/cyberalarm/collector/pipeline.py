@@ -26,6 +26,7 @@ from cyberalarm._kernel import Summary, by_host
 from cyberalarm.collector import sieve
 from cyberalarm.collector.errors import SpoolFullError
 from cyberalarm.collector.journal import SECONDS as JOURNAL_SECONDS
+from cyberalarm.collector.known_seen import KnownSeen
 from cyberalarm.collector.receive.chunk import Chunk
 from cyberalarm.core.outcome import OUTCOMES, Ledger, Outcome
 from cyberalarm.envelope.payload import MAX_DEVICES, pack
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from cyberalarm.collector.devices import DeviceNames
     from cyberalarm.collector.drift.watch import Watch
     from cyberalarm.collector.journal import Journal
+    from cyberalarm.collector.keyring import Following
+    from cyberalarm.collector.listed_sources import Ranges
     from cyberalarm.collector.sent import Copies
     from cyberalarm.collector.spool import Link, Spool
     from cyberalarm.core.alarm import Alarm
@@ -71,11 +74,14 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Sealer:
-    """What it takes to make an envelope of this collector's."""
+    """What it takes to make an envelope of this collector's. `following` is the key that signs from a bundle on, where there is
+    one.
+    """
 
     collector: str
     key: SigningKey
     to: AnalysisPublicKey
+    following: Following | None = None
     copies: Copies | None = None
 
     def put(self, spool: Spool, bundle: Bundle, *, last: bool = False) -> Link:
@@ -85,7 +91,8 @@ class Sealer:
 
         def seal_at(sequence: int, previous: str) -> bytes:
             header = Header(self.collector, sequence, previous, int(time.time() * 1000), bundle.rows, lines)
-            return seal(payload, header, self.to, self.key)
+            changed = self.following is not None and sequence >= self.following.first
+            return seal(payload, header, self.to, self.following.key if changed and self.following else self.key)
 
         link = spool.put(seal_at, last=last)
         if self.copies is not None:
@@ -108,7 +115,9 @@ class DeviceView:
 
 
 class Pipeline:
-    """`watch` notices drift, where there is one; `tells_alarms` and `recalls` once the centre has said that it reads those."""
+    """`watch` notices drift, where there is one; `tells_alarms` and `recalls` once the centre has said that it reads those.
+    `listed` are the sources that the centre lists, `known` which known ones show up.
+    """
 
     def __init__(
         self,
@@ -119,11 +128,14 @@ class Pipeline:
         sealer: Sealer,
         watch: Watch | None = None,
         journal: Journal | None = None,
+        listed: Ranges | None = None,
     ) -> None:
         self._config = config
         self.library = library
         self._next: deque[Library] = deque(maxlen=1)
-        self._sieve = sieve.build(config)
+        self._sieve = sieve.build(config, listed)
+        self._listed: deque[Ranges] = deque(maxlen=1)
+        self.known = KnownSeen()
         self._summary = Summary(library.kernel)
         self._devices = devices
         self._spool = spool
@@ -149,6 +161,15 @@ class Pipeline:
         """Read lines by these packs from the next bundle on; the one that is open becomes due. From any thread."""
         self._next.append(library)
 
+    def list_sources(self, listed: Ranges) -> None:
+        """Keep what these sources are let in to, and what of it is still held. From any thread."""
+        self._listed.append(listed)
+
+    def _take_up_list(self) -> None:
+        """Here and not where it comes, since the sieve is of one thread."""
+        if self._listed:
+            self._sieve.list_sources(self._listed.pop())
+
     def change_packs(self) -> None:
         """Take up the packs that wait, if nothing is gathered: a summary knows one library's products."""
         if self._next and not self._ledgers:
@@ -158,6 +179,7 @@ class Pipeline:
     def take(self, chunk: Chunk, *, reference_ms: int | None = None) -> None:
         """Take in a chunk. `reference_ms` is when its lines were written, if that was not now."""
         self.change_packs()
+        self._take_up_list()
         found = by_host(chunk.lines)
         for host, lines in found:
             whole = chunk.lines if len(found) == 1 else lines
@@ -187,12 +209,14 @@ class Pipeline:
         products = batch.products()
         for product, lines in products:
             view.products[product] = view.products.get(product, 0) + lines
+        self.known.saw(chunk.lines, batch.outcomes, decode)
         if self._watch is not None:
             self._watch.saw(device, chunk.lines, batch, (counts, products), decode)
 
     def tick(self) -> None:
         """To be called often, also where no line comes."""
         self.change_packs()
+        self._take_up_list()
         self._recall()
         self._note()
 

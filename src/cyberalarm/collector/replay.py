@@ -20,6 +20,8 @@ from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.errors import SpoolFullError
 from cyberalarm.collector.files import only_one
 from cyberalarm.collector.keeping import Keeping
+from cyberalarm.collector.keyring import Keyring
+from cyberalarm.collector.listed_sources import ListedSources
 from cyberalarm.collector.pipeline import Pipeline, Sealer
 from cyberalarm.collector.receive.chunk import Chunk
 from cyberalarm.collector.receive.framing import Framing
@@ -57,17 +59,21 @@ class _Run:
 
     def __init__(self, config: CollectorConfig, wait: float) -> None:
         identity = identities.load(config.data)
-        key = identities.signing_key(config.data)
+        keys = Keyring(config.data)
         self.spool = Spool(config.data / "spool", config.spool_bytes)
         keeping = Keeping.opened(config)
-        sealer = Sealer(identity.collector, key, identity.analysis_key, keeping.copies)
+        sealer = Sealer(identity.collector, keys.current, identity.analysis_key, keys.following, keeping.copies)
         updates = Updates(config.data, trusted_keys(config, identity))
         library = updates.load()
         library = updates.resume() or library
-        names = DeviceNames(config.data, config.device)
-        self.pipeline = Pipeline(config, library, names, self.spool, sealer, journal=keeping.journal)
+        names, listed = (
+            DeviceNames(config.data, config.device),
+            ListedSources(config.data, identity.receipt_keys).load(),
+        )
+        self.pipeline = Pipeline(config, library, names, self.spool, sealer, journal=keeping.journal, listed=listed)
         self._lock = RLock()
-        self.shipper = Shipper(Centre(identity.centre, identity.pin, config.proxy), identity, self.spool, self._lock)
+        centre = Centre(identity.centre, identity.pin, config.proxy, identity.next_pins)
+        self.shipper = Shipper(centre, identity, self.spool, self._lock, keys)
         self._wait = wait
 
     def take(self, chunk: Chunk, reference_ms: int) -> None:

@@ -22,10 +22,33 @@ if TYPE_CHECKING:
 # A browser is slow beyond; `show-sent N --output jsonl` has them all.
 MOST_ROWS = 5_000
 
+# What a row is about first; the fields that are not named here follow under their own names, so that none is left out.
+_HEADS = {
+    "time": "First",
+    "last": "Last",
+    "count": "Lines",
+    "action": "What became of it",
+    "src_ip": "From",
+    "src_port": "Port",
+    "dst_ip": "To",
+    "dst_port": "Port",
+    "protocol": "Protocol",
+    "direction": "Direction",
+    "signature": "Name",
+    "threat": "Threat",
+    "category": "Category",
+    "severity": "Severity",
+    "cve": "CVE",
+    "sender_domain": "Sender's domain",
+    "sensor": "Kind of device",
+    "product": "Product",
+    "device": "Device",
+}
 _STYLE = """
 body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; color: #0b0c0c }
 .wide { overflow-x: auto } table { border-collapse: collapse; margin: 1rem 0; font-size: .875rem }
 th, td { border-bottom: 1px solid #b1b4b6; padding: .25rem .75rem .25rem 0; text-align: left; vertical-align: top }
+.rows td { white-space: nowrap }
 td.number { text-align: right; font-variant-numeric: tabular-nums } caption { text-align: left; font-weight: 700 }
 code { overflow-wrap: anywhere }
 """
@@ -56,7 +79,13 @@ def page(copy: Copy, *, waits: bool) -> str:
             ),
             _ledgers(copy),
             _alarms(copy),
-            _table("Suspicious activity, row by row", _columns(rows), ([_text(v) for v in r] for r in _cells(rows))),
+            '<div class="rows">',
+            _table(
+                "Suspicious activity, row by row (times are UTC)",
+                [_HEADS.get(n, n) for n in _columns(rows)],
+                _cells(rows),
+            ),
+            "</div>",
             more,
             "</body></html>\n",
         )
@@ -89,15 +118,17 @@ def _alarms(copy: Copy) -> str:
 
 def _columns(rows: Sequence[dict[str, object]]) -> list[str]:
     used = {name for row in rows for name in row}
-    return [field.name for field in event_schema().fields if field.name in used]
+    return [name for name in dict.fromkeys([*_HEADS, *(field.name for field in event_schema().fields)]) if name in used]
 
 
-def _cells(rows: Sequence[dict[str, object]]) -> Iterable[list[object]]:
+def _cells(rows: Sequence[dict[str, object]]) -> Iterable[list[str]]:
     names = _columns(rows)
-    return ([row.get(name, "") for name in names] for row in rows[:MOST_ROWS])
+    return ([_text(name, row.get(name, "")) for name in names] for row in rows[:MOST_ROWS])
 
 
-def _text(value: object) -> str:
+def _text(name: str, value: object) -> str:
+    if name in ("time", "last"):
+        return str(value).replace("T", " ").removesuffix("Z")
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -11,11 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cyberalarm._kernel import Sieve
 from cyberalarm.core.addresses import PRIVATE_NETWORKS, network_range
+from cyberalarm.core.known_sources import chosen
 from cyberalarm.core.ports import risky_ports
 from cyberalarm.formats.kernel_schema import schema_spec
 
 if TYPE_CHECKING:
     from cyberalarm.collector.config import CollectorConfig
+    from cyberalarm.collector.listed_sources import Ranges
 
 
 class Rule(BaseModel):
@@ -34,6 +36,8 @@ class Rule(BaseModel):
     again: bool = False
     trusted_source: bool = False
     remembered_source: bool = False
+    known_source: bool = False
+    listed_source: bool = False
     held: bool = False
 
 
@@ -65,8 +69,8 @@ def _ranges(networks: list[str]) -> list[tuple[str, str]]:
     return [(f"{first:032x}", f"{last:032x}") for first, last in map(network_range, networks)]
 
 
-def build(config: CollectorConfig) -> Sieve:
-    """The kernel's sieve for a member's networks."""
+def build(config: CollectorConfig, listed: Ranges | None = None) -> Sieve:
+    """The kernel's sieve for a member's networks. `listed` are the sources that the centre lists now."""
     rules = []
     for rule in bundled_rules():
         row = rule.model_dump()
@@ -74,15 +78,19 @@ def build(config: CollectorConfig) -> Sieve:
             row["ports"] = sorted(risky_ports())
         rules.append(row)
     scan = scanning()
-    return Sieve(
+    made = Sieve(
         json.dumps(
             {
                 "schema": schema_spec(),
                 "rules": rules,
                 "home": _ranges([*PRIVATE_NETWORKS, *config.networks.own]),
                 "trusted": _ranges(config.networks.trusted),
+                "known": _ranges([str(net) for one in chosen(config.networks.known) for net in one.networks]),
                 "remember_ms": int(config.remember_hours * 3_600_000),
                 "scanning": {"ports": scan.ports, "addresses": scan.addresses, "ms": scan.minutes * 60_000},
             }
         )
     )
+    if listed:
+        made.list_sources(listed)
+    return made

@@ -95,6 +95,24 @@ class PacksNote(_Note):
     refused: str = ""
 
 
+class SourcesNote(_Note):
+    """The centre's list of sources in use; `number` is 0 when there is none. Times are ms UTC."""
+
+    number: int = 0
+    sources: int = 0
+    issued: int = 0
+    expires: int = 0
+    refused_code: str = ""
+    refused: str = ""
+
+
+class SeenNote(_Note):
+    """Lines of one known source, of those that were looked at, and when the last one was (seconds since 1970)."""
+
+    lines: int
+    last: float
+
+
 class ListeningNote(_Note):
     udp: list[str]
     tcp: list[str]
@@ -121,6 +139,8 @@ class State(_Note):
     minimum_version: str = ""
     troubles: dict[str, int] = {}
     packs: PacksNote = PacksNote()
+    sources: SourcesNote = SourcesNote()
+    known_seen: dict[str, SeenNote] = {}
     devices: dict[str, DeviceNote]
     alarms: list[AlarmNote] = []
 

@@ -90,7 +90,7 @@ class Writer:
 
     def __init__(self, store: EventStore, key: SigningKey, after_step: AfterStep = nothing) -> None:
         self._store = store
-        self._key = key
+        self.key = key
         self._after_step = after_step
         self._waiting: queue.Queue[Bundle | None] = queue.Queue(MOST_WAITING)
         self._unclean = False
@@ -203,7 +203,7 @@ class Writer:
 
     def _finish(self, accepted: Sequence[Bundle], now: datetime) -> list[bytes]:
         """Step 3: receipts, chain heads and ledger totals, all or none."""
-        issued = [receipts.issue(_receipt_of(b, now), self._key) for b in accepted]
+        issued = [receipts.issue(_receipt_of(b, now), self.key) for b in accepted]
         sums = _sums(accepted)  # reads, so before the transaction: nobody else changes what it reads
         with transaction.atomic():
             found = {e.digest: e for e in Envelope.objects.filter(digest__in=[b.digest for b in accepted])}

@@ -45,15 +45,15 @@ def centre_checks(config: CollectorConfig, state: State | None) -> list[Check]:
 
 
 def _asked(config: CollectorConfig, identity: Identity, key: SigningKey, state: State | None) -> list[Check]:
-    centre = Centre(identity.centre, identity.pin, config.proxy)
-    blocked = obstacle(identity.centre, (identity.pin,) if identity.pin else (), config.proxy)
+    centre = Centre(identity.centre, identity.pin, config.proxy, identity.next_pins)
+    blocked = obstacle(identity.centre, identity.pins, config.proxy)
     if blocked is not None:
         return [_clock(None), Check("Centre", Verdict.BAD, blocked.what, blocked.next_step)]
     through = f" through the proxy {centre.proxy}" if centre.proxy else ""
     try:
         now = int(time.time() * 1000)
         headers = sign_request(key, identity.collector, "GET", STATUS_PATH, b"", now)
-        status = Status.read(centre.status(headers), identity.receipt_key)
+        status = Status.read(centre.status(headers), *identity.receipt_keys)
     except CyberAlarmError as error:
         if error.code == "request-time":
             words = "This machine's clock is more than five minutes off, so the centre does not believe its requests."
