@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -140,6 +141,11 @@ def quick_status(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "_STATE_SECONDS", 0.1)
 
 
+def packs_said(centre: FakeCentre) -> InUse | None:
+    """What the collector last said of its packs."""
+    return centre.in_use and replace(centre.in_use, sources=0, nonce="", load=None)
+
+
 def note_of(home: Home) -> notes.PacksNote:
     found = notes.read(home.data)
     return found.packs if found else notes.PacksNote()
@@ -160,7 +166,7 @@ def test_a_running_collector_takes_packs_up_and_refuses_bad_ones(home: Home, cen
         faulty = release(KEY, 1, FAULTY)
         centre.release = (1, faulty)
         wait_for("a refusal", lambda: note_of(home).refused_code == "release-lint")
-        wait_for("the centre to hear of it", lambda: centre.in_use == InUse(__version__, 0, "release-lint"))
+        wait_for("the centre to hear of it", lambda: packs_said(centre) == InUse(__version__, 0, "release-lint"))
         centre.release, centre.served = (2, release(KEY, 2)), release(KEY, 2)[:-1]
         wait_for("a refusal", lambda: note_of(home).refused_code == "release-other")
         asked, fetched = centre.asked_status, centre.fetched
@@ -177,7 +183,7 @@ def test_a_running_collector_takes_packs_up_and_refuses_bad_ones(home: Home, cen
         assert centre.total().outcomes[Outcome.KEPT] == sent + 40
         assert centre.total().outcomes[Outcome.UNRECOGNISED] == 10
         assert note_of(home).refused_code == ""
-        wait_for("the centre to hear of it", lambda: centre.in_use == InUse(__version__, 3))
+        wait_for("the centre to hear of it", lambda: packs_said(centre) == InUse(__version__, 3))
         centre.release = None
         wait_for("the program's own packs, with no line coming", lambda: note_of(home).release == 0)
         centre.release = (3, release(KEY, 3))

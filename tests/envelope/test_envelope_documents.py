@@ -24,7 +24,7 @@ from cyberalarm.envelope.errors import (
 )
 from cyberalarm.envelope.keys import AnalysisKey, SigningKey, Suite
 from cyberalarm.envelope.receipts import Receipt
-from cyberalarm.envelope.requests import WINDOW_MS, EnrolmentRequest, InUse, SignedRequest, sign_request
+from cyberalarm.envelope.requests import WINDOW_MS, EnrolmentRequest, InUse, Load, SignedRequest, sign_request
 from cyberalarm.envelope.tokens import RegistrationToken
 
 if TYPE_CHECKING:
@@ -193,6 +193,9 @@ def test_a_signed_request_is_good_for_five_minutes(offset: int) -> None:
         with pytest.raises(RequestRefused) as caught:
             signed.verify(COLLECTOR.verify_key, "GET", PATH, b"", now)
         assert caught.value.code == "request-time"
+        with pytest.raises(RequestRefused) as caught:
+            signed.verify(SigningKey.generate().verify_key, "GET", PATH, b"", now)
+        assert caught.value.code == "request-signature", "a clock is judged by what its owner signed"
 
 
 def test_all_of_a_request_is_signed() -> None:
@@ -272,6 +275,24 @@ def _handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> boo
 def test_what_a_collector_says_of_itself_arrives(program: str, release: int, refused: str) -> None:
     said = InUse(program, release, refused)
     assert InUse.from_query(dict(parse_qsl(said.to_query()))) == said
+
+
+@given(st.builds(Load, *[st.integers(0, 999_999_999)] * 5))
+def test_what_a_collector_says_of_how_it_copes_arrives(load: Load) -> None:
+    query = InUse("0.1.0", 3, load=load).to_query()
+    assert InUse.from_query(dict(parse_qsl(query))) == InUse("0.1.0", 3, load=load)
+    assert len(query) < 200
+
+
+@pytest.mark.parametrize("changed", [{"waiting": "-1"}, {"oldest": ""}, {"spool": "1e3"}, {"disk": "9" * 10}])
+def test_numbers_that_are_not_understood_are_left_out_and_the_rest_stands(changed: dict[str, str]) -> None:
+    said = dict(parse_qsl(InUse("0.1.0", 3, load=Load(1, 2, 3, 4)).to_query())) | changed
+    assert InUse.from_query(said) == InUse("0.1.0", 3)
+
+
+def test_numbers_beyond_the_form_are_told_as_its_most() -> None:
+    query = dict(parse_qsl(InUse("0.1.0", 3, load=Load(10**12, -5, 101, 4)).to_query()))
+    assert Load.from_query(query) == Load(999_999_999, 0, 101, 4)
 
 
 @given(st.dictionaries(st.sampled_from(["program", "release", "refused", "later"]), st.text()))

@@ -54,7 +54,9 @@ def folder(tmp_path: Path) -> Path:
             " (1, 'c-one', 'One', 'enrolled', '', ?, '', '', '2026-01-01', 1)",
             (key.public,),
         )
-        database.execute("insert into enrolment_chain values (1, 0, ?)", (sealing.FIRST_PREVIOUS,))
+        database.execute(
+            "insert into enrolment_chain (collector_id, sequence, head) values (1, 0, ?)", (sealing.FIRST_PREVIOUS,)
+        )
     database.close()
     document = Enrolment("c-one", config.url, keys.receipts.public, keys.analysis_public, 1, sealing.FIRST_PREVIOUS, 0)
     sender = Sender(document, key)

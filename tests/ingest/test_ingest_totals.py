@@ -9,9 +9,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from cyberalarm.central.ingest import writer
 from cyberalarm.central.ingest.models import Envelope, LedgerTotal
-from cyberalarm.central.ingest.writer import MOST_DEVICES, OTHER_DEVICES, Bundle
+from cyberalarm.central.ingest.totals import MOST_DEVICES, OTHER_DEVICES, add_sums, sums
+from cyberalarm.central.ingest.writer import Bundle
 from cyberalarm.central.members.models import Collector
 from cyberalarm.core.outcome import OUTCOMES, Ledger
 from cyberalarm.envelope import payload
@@ -86,11 +86,11 @@ def bundle_of(sender: Sender, ledgers: dict[str, Ledger]) -> Bundle:
 def test_the_bound_holds_within_a_group(new_sender: Callable[[], Sender]) -> None:
     one, other = new_sender(), new_sender()
     group = [bundle_of(one, names(range(n, n + 2500))) for n in (0, 2500, 5000)]
-    sums = writer._sums([*group, bundle_of(other, names(range(2)))])
-    mine = {device: total for (collector, device), total in sums.items() if collector == pk(one)}
+    added = sums([*group, bundle_of(other, names(range(2)))])
+    mine = {device: total for (collector, device), total in added.items() if collector == pk(one)}
     assert len(mine) == MOST_DEVICES + 1
     assert mine[OTHER_DEVICES].received == 7500 - MOST_DEVICES
-    assert len(sums) - len(mine) == 2
+    assert len(added) - len(mine) == 2
 
 
 def test_a_total_that_is_full_stays_balanced_and_fits(sender: Sender) -> None:
@@ -108,7 +108,7 @@ def test_a_total_that_is_full_stays_balanced_and_fits(sender: Sender) -> None:
     dropping = ledger(1, routine=most - 1)
     dropping.dropped_by_kernel = most
     for _ in range(2):
-        writer._add_sums({(pk(sender), "d1"): dropping}, now)
+        add_sums({(pk(sender), "d1"): dropping}, now)
     total = LedgerTotal.objects.get(collector=pk(sender))
     assert (total.received, total.kept, total.routine) == (2**62 - 1 + most, 1, 2**62 - 2 + most)
     assert total.dropped_by_kernel == 2**62 - 1 + most
@@ -121,9 +121,9 @@ def test_totals_are_written_without_being_read(sender: Sender, new_sender: Calla
     group = [bundle_of(sender, names(range(devices))), bundle_of(new_sender(), names(range(devices)))]
     for _ in range(2):
         with CaptureQueriesContext(connection) as reading:
-            sums = writer._sums(group)
+            added = sums(group)
         with CaptureQueriesContext(connection) as writing:
-            writer._add_sums(sums, datetime.now(UTC))
+            add_sums(added, datetime.now(UTC))
         assert [q["sql"].split("(")[0].split()[0].lower() for q in reading] == ["select"]
         assert "count(" in reading[0]["sql"].lower()
         assert len(writing) == 1

@@ -138,14 +138,25 @@ def test_a_school_joins_and_its_collector_enrols(people: People, centre: Centre)
     assert b"token-used" in refused.value.read()
 
     owner.reload()
-    expect(owner.get_by_role("heading", name="Your collector: enrolled, nothing received yet")).to_be_visible()
+    expect(owner.get_by_role("heading", name="Your collector: enrolled, but it does not run")).to_be_visible()
     owner.get_by_role("link", name="Server room").click()
-    expect(owner.get_by_text("No device has sent a line yet")).to_be_visible()
+    expect(owner.get_by_text("No device has sent a line to this collector")).to_be_visible()
 
     officer.goto("/police/members")
     officer.get_by_role("link", name=organisation).click()
-    expect(officer.get_by_text("Server room")).to_be_visible()
-    expect(officer.get_by_text("Nothing has been received for this period.")).to_be_visible()
+    expect(officer.get_by_role("link", name="Server room")).to_be_visible()
+    expect(officer.get_by_text("No suspicious event of this period is stored.")).to_be_visible()
+
+    # Whoever sets up the firewall need not be able to sign in.
+    visitor.goto("/guides/")
+    visitor.get_by_label("Its make or model").fill("fortigate")
+    visitor.get_by_role("button", name="Find it").click()
+    visitor.get_by_role("link", name="Fortinet FortiGate").first.click()
+    expect(visitor.get_by_role("heading", name="Sending its logs to the collector")).to_be_visible()
+
+    owner.goto("/member/alarms")
+    owner.get_by_role("button", name="Send me no mails about alarms").click()
+    expect(owner.get_by_role("button", name="Write to me about alarms")).to_be_visible()
 
     owner.goto("/member/certificate")
     check = owner.get_by_role("main").get_by_role("link").get_attribute("href")

@@ -13,6 +13,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cyberalarm.central import control
 from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.enrol import enrol
 from tests.collector.members import Home, blocked
@@ -139,6 +140,7 @@ def test_an_update_of_a_devices_firmware(real_centre: RealCentre, tmp_path: Path
             form = '<134>0000-00-00T00:00:00Z … fw0: verdict=… user=… from=… note="…" [mailbox]'
             assert said["sample"] == form
             assert form in cyberalarm("collector", "samples", "--config", str(home.path)).stdout
+            control.ask(real_centre.data, "look")
             told = page()
             assert f"Device {name}: fewer lines are recognised" in told
             assert "verdict" not in told, "no sample leaves the collector"
@@ -148,7 +150,8 @@ def test_an_update_of_a_devices_firmware(real_centre: RealCentre, tmp_path: Path
             assert after == since, "the restart changed nothing"
             device.lines = [blocked(n) for n in range(20)]
             wait_for("its end at the centre", lambda: not at_the_centre())
-            assert "Something has changed" not in page()
+            control.ask(real_centre.data, "look")
+            assert "What needs a look" not in page()
             wait_for("its end at the doctor's", lambda: drift(home) is None)
     for path in home.data.glob("*.json"):
         assert b"alice" not in path.read_bytes()

@@ -6,9 +6,14 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from cyberalarm.central.alarms import services as alarms
+from cyberalarm.central.alarms.kinds import Kind
+from cyberalarm.central.alarms.words import words_of
+from cyberalarm.central.console.collectors import Filter, alarms_in
 from cyberalarm.central.enrolment import key_rotation
 from cyberalarm.central.enrolment.key_rotation import CentreKey
 from cyberalarm.central.findings import services as findings
+from cyberalarm.central.jobs.supervisor import supervised_since
 from cyberalarm.central.members.models import Member
 from cyberalarm.central.reports import services as reports
 from cyberalarm.central.reports.models import FILES
@@ -99,6 +104,45 @@ def status() -> list[StatusRow]:
     ]
 
 
+class AlarmRow(TypedDict):
+    """One alarm that stands. Devices appear by their references."""
+
+    since: str
+    kind: str
+    force: str
+    member: str
+    collector: str
+    device: str
+    words: str
+    version: str
+
+
+def standing_alarms(kind: str) -> list[AlarmRow]:
+    """What stands at any collector, longest first; of one kind, if it is given. Raises ConfigurationError for an unknown kind."""
+    if kind and kind not in Kind.values:
+        raise ConfigurationError(f"There is no kind of alarm {kind!r}.", next_step=f"Known: {', '.join(Kind.values)}.")
+    return [
+        {
+            "since": alarm.began.isoformat(timespec="seconds"),
+            "kind": alarm.kind,
+            "force": alarm.collector.site.member.force,
+            "member": alarm.collector.site.member.reference,
+            "collector": alarm.collector.reference,
+            "device": alarm.device,
+            "words": words_of(alarm).seen,
+            "version": alarm.collector.version,
+        }
+        for alarm in alarms_in(Scope.national(), Filter(kind))
+    ]
+
+
+def look_for_alarms() -> str:
+    """Begin and end alarms now, as the serving process does each minute."""
+    now = datetime.now(UTC)
+    changes = alarms.evaluate(now, supervised_since() or now)
+    return f"{changes.begun} begun, {changes.ended} ended"
+
+
 def rotate(
     config: CentralConfig, which: str, why: str, *, now: bool = False, files: Path | None = None
 ) -> dict[str, str | None]:
@@ -138,4 +182,5 @@ def control_commands(store: EventStore, config: CentralConfig) -> dict[str, Call
         "rotate": rotated,
         "stored": lambda _: stored_lines(store),
         "status": lambda _: status(),
+        "look": lambda _: look_for_alarms(),
     }

@@ -7,6 +7,7 @@ urlpatterns = [
     path("", include("cyberalarm.central.site.urls")),
     path("account/signup/", RedirectView.as_view(pattern_name="site:join")),
     path("account/", include("allauth.urls")),
+    path("guides/", include("cyberalarm.central.guides.urls")),
     path("member/", include("cyberalarm.central.portal.urls")),
     path("police/", include("cyberalarm.central.console.urls")),
     path("police/", include("cyberalarm.central.audit.urls")),

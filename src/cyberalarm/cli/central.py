@@ -1,4 +1,4 @@
-"""`cyberalarm central serve|migrate|report|rotate-key|police-user` and others."""
+"""`cyberalarm central serve|migrate|report|alarms|status|rotate-key|police-user` and others."""
 
 from __future__ import annotations
 
@@ -111,6 +111,30 @@ def status(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> 
     if any(row["grave"] and not row["good"] for row in rows):
         raise typer.Exit(ExitCode.FAILED)
     raise typer.Exit(ExitCode.DONE if all(row["good"] for row in rows) else ExitCode.INCOMPLETE)
+
+
+@app.command()
+def alarms(
+    config: ConfigOption = None,
+    kind: Annotated[str, typer.Option(help="Only alarms of this kind, such as collector-silent.")] = "",
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """What is wrong at members' collectors and devices now, longest first. Exit code 4 when something is."""
+    set_up(config)
+    from cyberalarm.central.commands import standing_alarms
+
+    rows = standing_alarms(kind)
+
+    def show() -> None:
+        console = result_console()
+        for row in rows:
+            device = f" {row['device']}" if row["device"] else ""
+            console.print(f"{row['since']}  {row['collector']}{device}  {row['kind']}: {row['words']}", markup=False)
+        if not rows:
+            console.print("No alarm stands.")
+
+    print_rows(output, rows, show)
+    raise typer.Exit(ExitCode.INCOMPLETE if rows else ExitCode.DONE)
 
 
 class Key(StrEnum):

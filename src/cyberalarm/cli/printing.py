@@ -106,11 +106,11 @@ def print_document(output: Output, document: Mapping[str, object], show: Callabl
         show()
 
 
-def byte_progress() -> Progress:
-    """Bars over bytes, on stderr, shown on a terminal only."""
+def byte_progress(*more: ProgressColumn) -> Progress:
+    """Bars over bytes, on stderr, shown on a terminal only; with further columns behind the rate."""
     from rich.progress import TimeRemainingColumn, TransferSpeedColumn
 
-    return _progress(TransferSpeedColumn(), TimeRemainingColumn())
+    return _progress(TransferSpeedColumn(), *more, TimeRemainingColumn())
 
 
 def count_progress() -> Progress:

@@ -203,6 +203,12 @@ def _state(config: CollectorConfig) -> str:
         device["source"] = (
             device["source"] if _LISTED.match(device["source"].removeprefix("listener ")) else "[address]"
         )
+    for failure in found["tls"]["failures"]:
+        failure["source"] = "[address]"
+    # Files are often named for addresses.
+    found["files"]["troubles"] = {f"file {n}": why for n, why in enumerate(found["files"]["troubles"].values(), 1)}
+    found["drop"]["reading"] = "[file]" if found["drop"]["reading"] else ""
+    found["drop"]["trouble"] = "[a trouble]" if found["drop"]["trouble"] else ""
     return _json(found)
 
 

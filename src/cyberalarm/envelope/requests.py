@@ -59,14 +59,8 @@ class SignedRequest:
 
     def verify(self, key: VerifyKey, method: str, path: str, body: bytes, now: int) -> None:
         """Raises RequestRefused (`request-time`, `request-signature`) unless this key signed this request
-        just now.
+        just now. `request-time` says that the signature was right.
         """
-        if abs(now - self.time) > WINDOW_MS:
-            raise RequestRefused(
-                "The request was made more than five minutes ago or ahead.",
-                next_step="Set the collector's clock.",
-                code="request-time",
-            )
         try:
             key.verify(self.signature, _message(self.collector, method, path, self.time, body))
         except SignatureRefused as error:
@@ -75,6 +69,12 @@ class SignedRequest:
                 next_step="Enrol the collector anew if it lost its key.",
                 code="request-signature",
             ) from error
+        if abs(now - self.time) > WINDOW_MS:
+            raise RequestRefused(
+                "The request was made more than five minutes ago or ahead.",
+                next_step="Set the collector's clock.",
+                code="request-time",
+            )
 
 
 def sign_request(key: SigningKey, collector: str, method: str, path: str, body: bytes, now: int) -> dict[str, str]:
@@ -99,13 +99,45 @@ def _message(collector: str, method: str, path: str, time: int, body: bytes) -> 
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """What a collector says of how it copes, in few numbers; none says anything of a line, a device or an address.
+
+    `waiting`: bundles in its spool; `oldest`: seconds for which the oldest of them has waited; `spool`: how full the spool is, per
+    cent; `disk`: room left on the data folder's disk, MiB; `turned_away`: connections that its listeners turned away since it was
+    answered last. How its clock goes is seen from the request's own time.
+    """
+
+    waiting: int
+    oldest: int
+    spool: int
+    disk: int
+    turned_away: int = 0
+
+    def to_query(self) -> dict[str, str]:
+        return {name: str(min(max(getattr(self, name), 0), _MOST)) for name in _LOAD}
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> Load | None:
+        """None where it is not said, or in a way that is not understood."""
+        said = {name: query.get(name, "") for name in _LOAD}
+        if not all(_COUNT.fullmatch(value) for value in said.values()):
+            return None
+        return cls(**{name: int(value) for name, value in said.items()})
+
+
+_LOAD = ("waiting", "oldest", "spool", "disk", "turned_away")
+_MOST = 999_999_999
+_COUNT = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
 class InUse:
     """What a collector says of itself when it asks for its status.
 
     The version of its program, the number of the pack release that it reads by (0: the packs of its program), and by its code why
     it does not use another one; empty when there is no such. `sources` is the newest form of a list of sources that it
     reads, 0 when none: a program of before would refuse a status that names one. `nonce` is what the answer must repeat, from a
-    program that knows `envelope.trust`.
+    program that knows `envelope.trust`. `load` is how it copes, where it says so.
     """
 
     program: str
@@ -113,12 +145,14 @@ class InUse:
     refused: str = ""
     sources: int = 0
     nonce: str = ""
+    load: Load | None = None
 
     def to_query(self) -> str:
         """As the query of the request's path, which is signed with it."""
         said = {"program": self.program, "release": str(self.release), "refused": self.refused, "nonce": self.nonce}
         said["sources"] = str(self.sources or "")
-        return urlencode({name: value for name, value in said.items() if value})
+        further = self.load.to_query() if self.load else {}
+        return urlencode({name: value for name, value in said.items() if value} | further)
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> InUse | None:
@@ -126,7 +160,8 @@ class InUse:
         said = {name: query.get(name, "") for name in _SAID}
         if not all(pattern.fullmatch(said[name]) for name, pattern in _SAID.items()):
             return None
-        return cls(said["program"], int(said["release"]), said["refused"], int(said["sources"] or 0), said["nonce"])
+        sources, load = int(said["sources"] or 0), Load.from_query(query)
+        return cls(said["program"], int(said["release"]), said["refused"], sources, said["nonce"], load)
 
 
 _SAID = {

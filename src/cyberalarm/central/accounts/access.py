@@ -29,6 +29,10 @@ PUBLIC_ROUTES: frozenset[str] = frozenset(
         "join",
         "join/done",
         "verify/<str:reference>",
+        "guides/",
+        "guides/alarms",
+        "guides/devices/<str:name>",
+        "guides/install/<str:name>",
         "healthz",
         "api/collector/v1/introduction",  # what it says is signed and for everybody
         "static/<path:name>",

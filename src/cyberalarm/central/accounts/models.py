@@ -46,6 +46,8 @@ class User(AbstractBaseUser):
     )
     scope_code = models.CharField(max_length=32, blank=True)
     is_active = models.BooleanField(default=True)
+    # Whether alarms are mailed to a member's person. Empty, as in rows of before, is yes.
+    alarm_mails = models.BooleanField(null=True, blank=True)
     created = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[Users] = Users()

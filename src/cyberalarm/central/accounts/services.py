@@ -96,6 +96,17 @@ def may_acknowledge(user: Person, member: Member) -> bool:
     return isinstance(user, User) and user.role == Role.OWNER and may_see_member(user, member)
 
 
+def may_read_device_names(user: Person, member: Member) -> bool:
+    """May this person read the names that a member gave its devices? Its own people, and its own force's.
+
+    The force controls its members' log data and talks with them about "the gate's firewall". Region and nation look at many
+    members: to them a device is its reference, and what a member typed is none of their business.
+    """
+    if not may_see_member(user, member):
+        return False
+    return scope_of(user).level in (Level.MEMBER, Level.FORCE)
+
+
 def may_operate(user: Person) -> bool:
     """May this person see how the centre itself is? Only the centre's operators."""
     return may_read_audit(user)

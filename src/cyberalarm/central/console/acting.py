@@ -15,7 +15,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from cyberalarm.central.accounts.access import police_page
-from cyberalarm.central.accounts.services import may_act_for, may_see_member, scope_of
+from cyberalarm.central.accounts.services import may_act_for, may_read_device_names, may_see_member, scope_of
+from cyberalarm.central.alarms import showing
 from cyberalarm.central.audit.models import Action
 from cyberalarm.central.audit.services import record
 from cyberalarm.central.console import judging
@@ -24,6 +25,7 @@ from cyberalarm.central.console.forms import ReasonForm
 from cyberalarm.central.enrolment import services as enrolment
 from cyberalarm.central.findings.models import Finding
 from cyberalarm.central.members.models import Collector, Member
+from cyberalarm.central.members.naming import names_of
 from cyberalarm.central.portal import services as portal
 from cyberalarm.core.errors import RefusedError
 
@@ -78,9 +80,11 @@ def _collector_page(
 ) -> HttpResponse:
     may = may_act_for(user, found.site.member)
     acts = [(name, act) for name, act in _ACTS.items() if may and found.status in act.states]
+    names = may_read_device_names(user, found.site.member)
     context = {
         "member": found.site.member,
-        "collector": portal.collector_view(found, timezone.now()),
+        "collector": portal.collector_view(found, timezone.now(), names=names),
+        "ended": showing.ended_of([found.pk], names_of([found.pk]) if names else {}),
         "acts": acts,
         "form": form,
     }

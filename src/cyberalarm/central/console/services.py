@@ -164,6 +164,24 @@ def _forces(store: EventStore, scope: Scope, start: datetime, end: datetime) -> 
     return tuple(sorted(counted, key=lambda force: (-force.total, force.name)))
 
 
+def why_nothing(scope: Scope) -> str:
+    """What is missing where a scope has nothing to show: members, collectors, or lines."""
+    members = members_in(scope).filter(status=Member.Status.APPROVED)
+    if not members.exists():
+        return "No organisation of this scope is an approved member."
+    rows = Collector.objects.filter(site__member__in=members)
+    enrolled = rows.filter(status=Collector.Status.ENROLLED)
+    if not rows.exists():
+        return f"{members.count():,} members are approved, and none has provisioned a collector."
+    if not enrolled.exists():
+        return f"{rows.count():,} collectors are provisioned, and none is enrolled and allowed to send."
+    heard = enrolled.filter(chain__received__isnull=False).count()
+    if not heard:
+        return f"{enrolled.count():,} collectors are enrolled, and none has sent a bundle: the list of collectors says why."
+    sent = f"{heard:,} of {enrolled.count():,} enrolled collectors have sent bundles"
+    return f"{sent}; nothing suspicious of this period was in them."
+
+
 def members_in(scope: Scope) -> QuerySet[Member]:
     """The members that a police scope covers."""
     match scope.level:

@@ -18,12 +18,15 @@ from cyberalarm.central.accounts.services import (
     may_act_for,
     may_decide_sign_up,
     may_operate,
+    may_read_device_names,
     may_see_member,
     scope_covers,
     scope_of,
 )
+from cyberalarm.central.alarms.words import words_of
 from cyberalarm.central.audit.models import Action
 from cyberalarm.central.audit.services import record
+from cyberalarm.central.console import collectors as troubles
 from cyberalarm.central.console import judging, services
 from cyberalarm.central.console.errors import DecisionRefusedError
 from cyberalarm.central.events import store as event_store
@@ -68,6 +71,7 @@ def _overview(request: HttpRequest, user: User, scope: Scope) -> HttpResponse:
     days = int(asked) if asked in map(str, services.PERIODS) else services.PERIODS[0]
     context = {
         "view": services.overview(event_store.current(), scope, days),
+        "nothing": services.why_nothing(scope),
         "days": days,
         "two_factor": is_mfa_enabled(user),
         "periods": services.PERIODS,
@@ -103,7 +107,8 @@ def member(request: HttpRequest, user: User, reference: str) -> HttpResponse:
     context = {
         "member": found,
         "view": services.overview(event_store.current(), scope, services.PERIODS[-1]),
-        "collectors": collector_views(found, timezone.now()).values(),
+        "nothing": "",
+        "collectors": collector_views(found, timezone.now(), names=may_read_device_names(user, found)).values(),
         "findings": services.findings_in(scope),
         "acts": _acts(user),
         "reports": services.reports_of(found),
@@ -135,6 +140,38 @@ def findings(request: HttpRequest, user: User) -> HttpResponse:
         "acts": _acts(user),
     }
     return render(request, "console/findings.html", context)
+
+
+@require_safe
+@police_page
+def collectors(request: HttpRequest, user: User) -> HttpResponse:
+    """Collectors in trouble in the person's scope, what has stood longest first."""
+    scope, chosen = scope_of(user), troubles.Filter.read(request.GET.dict())
+    context = {
+        "scope": scope,
+        "chosen": chosen,
+        "page": Paginator(troubles.alarms_in(scope, chosen), _PAGE).get_page(request.GET.get("page")),
+        "words_of": words_of,
+        "numbers": troubles.numbers_in(scope, chosen, timezone.now()),
+        "kinds": troubles.kinds_in(scope, chosen),
+        "forces": troubles.forces_in(scope, chosen),
+        "regions": troubles.regions_of(scope),
+        "versions": troubles.versions_in(scope, chosen),
+        "further": chosen.query,
+    }
+    return render(request, "console/collectors.html", context)
+
+
+@require_safe
+@police_page
+def collectors_csv(request: HttpRequest, user: User) -> HttpResponse:
+    """The same list as a file; taking it away is recorded."""
+    scope, chosen = scope_of(user), troubles.Filter.read(request.GET.dict())
+    record(user, Action.COLLECTORS_EXPORTED, f"scope:{scope.level}{':' + scope.code if scope.code else ''}")
+    rows = troubles.alarms_in(scope, chosen)[: troubles.MOST_IN_CSV]
+    answer = HttpResponse(troubles.as_csv(rows), content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = 'attachment; filename="collectors.csv"'
+    return answer
 
 
 @require_safe

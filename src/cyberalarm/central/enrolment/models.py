@@ -18,6 +18,9 @@ class Chain(models.Model):
     collector = models.OneToOneField(Collector, on_delete=models.CASCADE, primary_key=True, related_name="chain")
     sequence = models.BigIntegerField(default=0)
     head = models.CharField(max_length=64, default=FIRST_PREVIOUS)
+    # Of the newest stored envelope: when its collector sealed it, by our clock, and when it reached us.
+    sealed = models.DateTimeField(null=True, blank=True)
+    received = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"{self.collector.reference} at {self.sequence}"

@@ -61,6 +61,7 @@ __all__ = [
     "revoke",
     "speaking_collector",
     "stop",
+    "withdraw_token",
 ]
 
 log = structlog.get_logger(__name__)
@@ -103,6 +104,21 @@ def renew_token(collector: Collector, by: User) -> RegistrationToken:
         token = _new_token(collector)
         audit.record(by, Action.TOKEN_RENEWED, f"collector:{collector.reference}")
     return token
+
+
+def withdraw_token(collector: Collector, by: User) -> Collector:
+    """Make the token that nobody has used yet worthless. Raises TokenUsedError when there is none.
+
+    A collector that is enrolled goes on with its key.
+    """
+    with transaction.atomic():
+        fresh = Collector.objects.select_for_update().get(pk=collector.pk)
+        if not fresh.token_hash or fresh.token_expires is None:
+            raise TokenUsedError("There is no token that could be withdrawn.", next_step="Load the page again.")
+        fresh.token_hash, fresh.token_expires = "", None
+        fresh.save(update_fields=["token_hash", "token_expires"])
+        audit.record(by, Action.TOKEN_WITHDRAWN, f"collector:{fresh.reference}")
+    return fresh
 
 
 def _new_token(collector: Collector) -> RegistrationToken:
@@ -177,6 +193,8 @@ def _accept(collector: Collector, request: EnrolmentRequest) -> None:
     collector.token_expires = None
     collector.refused_code = collector.refused_at = collector.refused_since = collector.refused_proven = None
     collector.pack_release = collector.pack_refused = None
+    # What the computer before said of itself is not this one's.
+    collector.first_asked = collector.asked = collector.clock_at = collector.load_at = collector.turned_away_at = None
     collector.save()
     log.info("collector.enrolled", collector=collector.reference, version=request.version)
 

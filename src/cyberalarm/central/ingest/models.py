@@ -76,14 +76,13 @@ def activity_of(collectors: Iterable[int]) -> dict[int, Activity]:
     return {pk: Activity(newest, lines) for pk, newest, lines in rows.values_list("pk", "newest", "newest_lines")}
 
 
-class LedgerTotal(models.Model):
-    """The fate of every line of one device that a collector received, over all stored envelopes.
+class _Counts(models.Model):
+    """The fates of lines, as columns.
 
     Invariant: `received` is the sum of the nine outcomes; `dropped_by_kernel` stands beside it, and so does `recalled`:
     routine lines that were sent after all.
     """
 
-    collector = models.ForeignKey(Collector, on_delete=models.CASCADE, related_name="ledger_totals")
     device = models.CharField(max_length=32)
     received = models.BigIntegerField(default=0)
     kept = models.BigIntegerField(default=0)
@@ -97,19 +96,70 @@ class LedgerTotal(models.Model):
     overflow = models.BigIntegerField(default=0)
     dropped_by_kernel = models.BigIntegerField(default=0)
     recalled = models.BigIntegerField(default=0, db_default=0)
-    first_received = models.DateTimeField()
-    last_received = models.DateTimeField()
 
     class Meta:
-        ordering = ("collector", "device")
-        constraints = [models.UniqueConstraint(fields=("collector", "device"), name="ledger_once_per_device")]
-
-    def __str__(self) -> str:
-        return f"{self.collector_id}/{self.device}: {self.received}"
+        abstract = True
 
     def ledger(self) -> Ledger:
         outcomes = {outcome: int(getattr(self, outcome)) for outcome in OUTCOMES}
         return Ledger(self.received, outcomes, self.dropped_by_kernel, self.recalled)
+
+
+class LedgerTotal(_Counts):
+    """The fate of every line of one device that a collector received, over all stored envelopes."""
+
+    collector = models.ForeignKey(Collector, on_delete=models.CASCADE, related_name="ledger_totals")
+    first_received = models.DateTimeField()
+    last_received = models.DateTimeField()
+    # All empty in rows of before. `last_lines` is when the newest envelope with lines of it was sealed, by our clock.
+    last_lines = models.DateTimeField(null=True)
+    first_recognised = models.DateTimeField(null=True)
+    first_kept = models.DateTimeField(null=True)
+    product = models.CharField(max_length=64, null=True)  # of most of its newest events
+    # Seconds by which its clock seems ahead of the collector's, and since when; empty while it seems right.
+    skew = models.BigIntegerField(null=True)
+    skew_since = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("collector", "device")
+        constraints = [models.UniqueConstraint(fields=("collector", "device"), name="ledger_once_per_device")]
+        indexes = [models.Index(fields=("last_lines",), name="ledger_by_last_lines")]
+
+    def __str__(self) -> str:
+        return f"{self.collector_id}/{self.device}: {self.received}"
+
+
+class LedgerSpan(_Counts):
+    """The same for one hour or one day (UTC), by when it reached us. Old ones are forgotten (`totals.forget_spans`)."""
+
+    collector = models.ForeignKey(Collector, on_delete=models.CASCADE, related_name="ledger_spans")
+    hours = models.SmallIntegerField()  # 1 or 24
+    start = models.DateTimeField()
+
+    class Meta:
+        ordering = ("collector", "device", "hours", "start")
+        constraints = [
+            models.UniqueConstraint(fields=("collector", "device", "hours", "start"), name="ledger_span_once")
+        ]
+        indexes = [models.Index(fields=("hours", "start"), name="ledger_span_by_start")]
+
+    def __str__(self) -> str:
+        return f"{self.collector_id}/{self.device}: {self.hours} h"
+
+
+class Pause(models.Model):
+    """A pause between two lines of a device that is long enough to matter; waits to be learnt from (`alarms.habits`)."""
+
+    collector = models.ForeignKey(Collector, on_delete=models.CASCADE, related_name="pauses")
+    device = models.CharField(max_length=32)
+    began = models.DateTimeField()
+    ended = models.DateTimeField()
+
+    class Meta:
+        ordering = ("pk",)
+
+    def __str__(self) -> str:
+        return f"{self.collector_id}/{self.device}: {self.ended - self.began}"
 
 
 class DeviceAlarm(models.Model):

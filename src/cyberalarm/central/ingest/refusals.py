@@ -33,6 +33,11 @@ log = structlog.get_logger(__name__)
 NOT_OFTENER = timedelta(seconds=10)
 # How long a proven note stands against claimed ones; a collector that is refused asks again within minutes.
 _STANDS = timedelta(hours=1)
+# A refusal that is older says nothing of today.
+OF_TODAY = timedelta(hours=24)
+# Anybody can claim to be a collector. One that works is receipted every minute or so, and its page must not turn red
+# because a stranger uses its name: a refusal that is only claimed counts once nothing was receipted for this long.
+CLAIM_AFTER = timedelta(hours=1)
 _DECIDED_HERE = (CollectorStoppedError.code, CollectorRevokedError.code)
 
 
@@ -44,6 +49,13 @@ class Refusal:
     at: datetime
     since: datetime
     proven: bool
+
+
+def stands(refusal: Refusal, receipted: datetime | None, now: datetime) -> bool:
+    """Has nothing receipted answered it yet, is it of today, and can it be believed? `receipted`: the newest bundle's time."""
+    if now - refusal.at > OF_TODAY or (receipted is not None and receipted >= refusal.at):
+        return False
+    return refusal.proven or receipted is None or now - receipted > CLAIM_AFTER
 
 
 # What could not be written, by the collector's number; one process receives and shows.

@@ -26,9 +26,10 @@ from cyberalarm.central.enrolment.collector_keys import current_key, verify_enve
 from cyberalarm.central.enrolment.errors import CollectorStoppedError
 from cyberalarm.central.enrolment.keys import CentreKeys, centre_keys
 from cyberalarm.central.enrolment.services import chain_of, configuration, milliseconds, speaking_collector
-from cyberalarm.central.ingest import checks, evidence
+from cyberalarm.central.ingest import checks, evidence, saying
 from cyberalarm.central.ingest.chain import check_chain
 from cyberalarm.central.ingest.errors import BusyError, StoreUnavailableError
+from cyberalarm.central.ingest.hearing import heard
 from cyberalarm.central.ingest.models import Envelope
 from cyberalarm.central.ingest.refusals import Speaker, noted
 from cyberalarm.central.ingest.room import Room, Turns, busy
@@ -38,7 +39,7 @@ from cyberalarm.central.releases import services as releases
 from cyberalarm.central.sources import services as sources
 from cyberalarm.envelope import payload, receipts, sealing
 from cyberalarm.envelope.documents import Status
-from cyberalarm.envelope.errors import EnvelopeMalformed, SignatureRefused
+from cyberalarm.envelope.errors import EnvelopeMalformed, RequestRefused, SignatureRefused
 from cyberalarm.envelope.sealing import MAX_ENVELOPE
 
 if TYPE_CHECKING:
@@ -177,6 +178,8 @@ class Ingest:
             events=events,
             alarms=inside.alarms,
             release=inside.release,
+            heard=heard(events),
+            clock_offset=collector.clock_offset or 0,
         )
 
     def _seen(self, digest: str) -> Future[bytes] | None:
@@ -231,12 +234,7 @@ class Ingest:
         """
         collector = speaker_of(signed, method, path)
         now = timezone.now()
-        said = (
-            {"version": in_use.program, "pack_release": in_use.release, "pack_refused": in_use.refused}
-            if in_use
-            else {}
-        )
-        Collector.objects.filter(pk=collector.pk).update(last_seen=now, **said)
+        saying.note(collector, signed.time, in_use, now)
         sequence, head = chain_of(collector)
         status = Status(
             collector=collector.reference,
@@ -261,7 +259,12 @@ def speaker_of(signed: SignedRequest, method: str, path: str) -> Collector:
     """The collector that signed this request. Raises RequestRefused, CollectorUnknownError, CollectorRevokedError."""
     with noted(signed.collector) as speaker:
         collector = speaking_collector(speaker.claimed)
-        signed.verify(current_key(collector), method, path, b"", milliseconds(timezone.now()))
+        try:
+            signed.verify(current_key(collector), method, path, b"", milliseconds(timezone.now()))
+        except RequestRefused as error:
+            if error.code == "request-time":
+                saying.note_wrong_clock(collector, signed.time, timezone.now())
+            raise
     return collector
 
 

@@ -2,14 +2,14 @@
 
 For each group, in this order: 1. relational transaction: an `Envelope` in state `storing` for each bundle
 that continues its collector's chain 2. one insert of all rows into the event store 3. relational transaction:
-state `stored`, receipts, chain heads, ledger totals, alarms, last seen
+state `stored`, receipts, chain heads, ledger totals, when each device was heard, alarms, last seen
 
 Invariants:
 - a receipt is handed out only after step 3, so what it names is durable
 - a crash between the steps leaves envelopes in `storing`; `recover` removes their rows and records, and the
   collector's next attempt stores them once
 - this thread alone writes envelopes, chain heads, ledger totals and alarms, so a chain can neither break nor fork
-- a collector has at most `MOST_DEVICES` ledger totals, and one more for all other devices
+- a collector has at most `totals.MOST_DEVICES` ledger totals, and one more for all other devices
 """
 
 from __future__ import annotations
@@ -21,30 +21,32 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import structlog
 from django.db import close_old_connections, connection, transaction
-from django.db.models import Count
 
 from cyberalarm.central.enrolment.models import Chain
 from cyberalarm.central.enrolment.services import milliseconds
 from cyberalarm.central.events.arrow import Origin, with_origin
-from cyberalarm.central.ingest import standing
+from cyberalarm.central.ingest import standing, totals
 from cyberalarm.central.ingest.chain import check_chain
 from cyberalarm.central.ingest.errors import BusyError, StoreUnavailableError
-from cyberalarm.central.ingest.models import Envelope, LedgerTotal
+from cyberalarm.central.ingest.hearing import note_heard, sealed_at
+from cyberalarm.central.ingest.models import Envelope
 from cyberalarm.central.members.models import Collector
 from cyberalarm.core.errors import RefusedError
-from cyberalarm.core.outcome import Ledger
 from cyberalarm.envelope import receipts
 from cyberalarm.envelope.receipts import Receipt
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cyberalarm.central.events.store import EventStore
+    from cyberalarm.central.ingest.hearing import Heard
     from cyberalarm.core.alarm import Alarm
+    from cyberalarm.core.outcome import Ledger
     from cyberalarm.envelope.keys import SigningKey
     from cyberalarm.envelope.sealing import Header
 
@@ -53,14 +55,7 @@ log = structlog.get_logger(__name__)
 MOST_WAITING = 64  # bundles in the queue; more are answered with 503
 MOST_ROWS_AT_ONCE = 1_000_000  # in one insert, beyond which a larger one is no faster
 
-# Totals of one collector; a member has a handful of devices. Rows and envelopes keep the names that they came with.
-MOST_DEVICES = 4_096
-OTHER_DEVICES = "d-others"  # where what comes beyond is counted; no name that a collector makes has this form
-# A total that reached this grows no more. A bundle adds at most 2^40 (`checks.MOST_LINES`), so 64 bits hold it.
-_FULL = 2**62
-
 AfterStep = Callable[[str], None]
-Sums = dict[tuple[int, str], Ledger]
 
 
 def nothing(_step: str) -> None:
@@ -82,6 +77,8 @@ class Bundle:
     events: pa.Table
     alarms: tuple[Alarm, ...] | None = None  # None: it says nothing of them
     release: int | None = None  # pack release by which its lines were read, 0 for the program's packs, None: not said
+    heard: Mapping[str, Heard] = field(default_factory=dict)  # by device, of those with events
+    clock_offset: int = 0  # seconds by which its collector's clock is ahead of ours, as far as known
     receipt: Future[bytes] = field(default_factory=Future)
 
 
@@ -204,92 +201,28 @@ class Writer:
     def _finish(self, accepted: Sequence[Bundle], now: datetime) -> list[bytes]:
         """Step 3: receipts, chain heads and ledger totals, all or none."""
         issued = [receipts.issue(_receipt_of(b, now), self.key) for b in accepted]
-        sums = _sums(accepted)  # reads, so before the transaction: nobody else changes what it reads
+        sums = totals.sums(accepted)  # reads, so before the transaction: nobody else changes what it reads
         with transaction.atomic():
             found = {e.digest: e for e in Envelope.objects.filter(digest__in=[b.digest for b in accepted])}
             for bundle, receipt in zip(accepted, issued, strict=True):
                 envelope = found[bundle.digest]
                 envelope.state, envelope.receipt = Envelope.State.STORED, receipt
             Envelope.objects.bulk_update(found.values(), ["state", "receipt"])
-            heads = {
-                b.collector: Chain(collector_id=b.collector, sequence=b.header.sequence, head=b.digest)
-                for b in accepted
-            }
-            Chain.objects.bulk_update(heads.values(), ["sequence", "head"])
-            _add_sums(sums, now)
+            heads = {b.collector: _head(b, now) for b in accepted}
+            Chain.objects.bulk_update(heads.values(), ["sequence", "head", "sealed", "received"])
+            totals.add_sums(sums, now)
+            totals.add_spans(sums, now)
+            note_heard(accepted, now)
             standing.keep({b.collector: b.alarms for b in accepted if b.alarms is not None}, now)
             Collector.objects.filter(pk__in=heads).update(last_seen=now)
         return issued
 
 
-def _sums(accepted: Sequence[Bundle]) -> Sums:
-    """The ledgers of a group, added up by collector and device, or by collector alone beyond the bound."""
-    known = _known_where_full(accepted)
-    sums: Sums = {}
-    for bundle in accepted:
-        names = known.get(bundle.collector)
-        for device, ledger in bundle.ledgers.items():
-            counted = device
-            if names is not None and device not in names:
-                if len(names) < MOST_DEVICES:
-                    names.add(device)
-                else:
-                    counted = OTHER_DEVICES
-            sums.setdefault((bundle.collector, counted), Ledger()).merge(ledger)
-    return sums
-
-
-def _known_where_full(accepted: Sequence[Bundle]) -> dict[int, set[str]]:
-    """The devices of each collector that these bundles could bring beyond the bound; nobody else's are read."""
-    most: dict[int, int] = {}
-    for bundle in accepted:
-        most[bundle.collector] = most.get(bundle.collector, 0) + len(bundle.ledgers)
-    had = LedgerTotal.objects.filter(collector__in=most).values_list("collector").annotate(devices=Count("pk"))
-    for collector, devices in had.order_by():
-        most[collector] += devices
-    known: dict[int, set[str]] = {pk: set() for pk, devices in most.items() if devices > MOST_DEVICES}
-    for collector, device in (
-        LedgerTotal.objects.filter(collector__in=known).order_by().values_list("collector", "device")
-    ):
-        known[collector].add(device)
-    return known
-
-
-def _add_sums(sums: Sums, now: datetime) -> None:
-    """One statement, run for every device: a new row, or its counts added to the row that is there."""
-    at = connection.ops.adapt_datetimefield_value(now)
-    rows = [
-        (collector, device, *(count for _, count in _counts(ledger)), at, at)
-        for (collector, device), ledger in sums.items()
-    ]
-    with connection.cursor() as cursor:
-        cursor.executemany(_upsert(), rows)
-
-
-def _counts(ledger: Ledger) -> list[tuple[str, int]]:
-    """The counts of a ledger under the names of the columns that hold them, always in the same order."""
-    return list(ledger.counts().items())
-
-
-@cache
-def _upsert() -> str:
-    """`insert … on conflict` as both SQLite and PostgreSQL know it; they also know `excluded`, the row that was to be.
-
-    A row that is full stays as it is, so that no number of lies makes a total that no column holds.
-    """
-    quote, table = connection.ops.quote_name, LedgerTotal._meta.db_table  # noqa: SLF001
-    counts = [name for name, _ in _counts(Ledger())]
-    columns = ["collector_id", "device", *counts, "first_received", "last_received"]
-    sets = [f"{quote('last_received')} = excluded.{quote('last_received')}"]
-    for name in counts:
-        column = f"{quote(table)}.{quote(name)}"
-        guard = f"{quote(table)}.{quote(name if name in ('dropped_by_kernel', 'recalled') else 'received')}"
-        grown = f"{column} + excluded.{quote(name)}"
-        sets.append(f"{quote(name)} = case when {guard} < {_FULL} then {grown} else {column} end")
-    return (
-        f"insert into {quote(table)} ({', '.join(map(quote, columns))})"  # noqa: S608 - names of columns, no values
-        f" values ({', '.join(['%s'] * len(columns))})"
-        f" on conflict ({quote('collector_id')}, {quote('device')}) do update set {', '.join(sets)}"
+def _head(bundle: Bundle, now: datetime) -> Chain:
+    header = bundle.header
+    sealed = sealed_at(header.sealed, bundle.clock_offset, now)
+    return Chain(
+        collector_id=bundle.collector, sequence=header.sequence, head=bundle.digest, sealed=sealed, received=now
     )
 
 

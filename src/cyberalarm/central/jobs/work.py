@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from cyberalarm.central.alarms import learning, mailing
+from cyberalarm.central.alarms import services as alarms
 from cyberalarm.central.enrolment import key_rotation
 from cyberalarm.central.enrolment.services import configuration
 from cyberalarm.central.findings import services as findings
 from cyberalarm.central.findings.rule import Kind
+from cyberalarm.central.ingest import totals
 from cyberalarm.central.members.models import Member
 from cyberalarm.central.sources import services as sources
 from cyberalarm.core.places import Scope, forces
@@ -40,6 +43,9 @@ def default_jobs() -> tuple[Job, ...]:
     """What the centre does by itself."""
     return (
         Job("detections", Every.MINUTE, run_detections),
+        Job("alarms", Every.MINUTE, run_alarms),
+        Job("alarm-mails", Every.MINUTE, send_alarm_mails),
+        Job("tidy", Every.HOUR, tidy),
         Job("trends", Every.HOUR, run_trends),
         Job("sources", Every.HOUR, publish_sources),
         Job("reports", Every.WEEK, make_reports),
@@ -51,6 +57,27 @@ def run_detections(store: EventStore, now: datetime) -> str:
     """Rules over windows of time, on what was stored since the last run."""
     result = findings.run(store, now, Scope.national(), kinds=(Kind.WINDOW,))
     return f"{result.created} new findings, {result.updated} continued"
+
+
+def run_alarms(_store: EventStore, now: datetime) -> str:
+    """What has gone wrong between members' devices and us since the last look, and what is well again."""
+    from cyberalarm.central.jobs.supervisor import supervised_since
+
+    changes = alarms.evaluate(now, supervised_since() or now)
+    learnt = learning.learn()
+    return f"{changes.begun} begun, {changes.ended} ended, {changes.standing} stand; {learnt} pauses learnt"
+
+
+def send_alarm_mails(_store: EventStore, now: datetime) -> str:
+    """Write to members about new alarms: a job of its own, since a mail server may take its time."""
+    sent = mailing.send(now)
+    words = "1 member was written to" if sent.members == 1 else f"{sent.members} members were written to"
+    return f"{words}; then the mail server failed: {sent.failed}" if sent.failed else words
+
+
+def tidy(_store: EventStore, now: datetime) -> str:
+    """Forget counts by the hour and day that no page shows any more, and alarms that ended long ago."""
+    return f"{totals.forget_spans(now)} counts and {alarms.forget(now)} alarms forgotten"
 
 
 def change_keys(_store: EventStore, now: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Member organisations, their sites and their collectors.
+"""Member organisations, their sites, their collectors and the devices behind them.
 
 A member without a collector is a normal state. A member's `id` and a collector's `id` are what event rows carry;
 `Collector.reference` is the public name that envelopes and tokens use.
@@ -124,9 +124,48 @@ class Collector(models.Model):
     # code of why it does not use another one. Empty until it said so.
     pack_release = models.BigIntegerField(null=True, blank=True)
     pack_refused = models.CharField(max_length=32, null=True, blank=True)
+    # When its question for its status was answered, first and last; a bundle proves less, since a relay may hold it.
+    first_asked = models.DateTimeField(null=True, blank=True)
+    asked = models.DateTimeField(null=True, blank=True)
+    # Seconds by which its clock is ahead of ours, from a request that its key signed, and when that was.
+    clock_offset = models.BigIntegerField(null=True, blank=True)
+    clock_at = models.DateTimeField(null=True, blank=True)
+    # What it said of itself with its newest question (`envelope.requests.Load`), and when. Empty where it did not say.
+    load_at = models.DateTimeField(null=True, blank=True)
+    waiting = models.BigIntegerField(null=True, blank=True)
+    oldest_waiting = models.BigIntegerField(null=True, blank=True)
+    spool_percent = models.BigIntegerField(null=True, blank=True)
+    disk_free = models.BigIntegerField(null=True, blank=True)
+    # The newest count of connections turned away that was not nought, and when it was said.
+    turned_away = models.BigIntegerField(null=True, blank=True)
+    turned_away_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ("name",)
 
     def __str__(self) -> str:
         return self.name
+
+
+class Device(models.Model):
+    """What is known of a device beside its counts: the member's name for it, whether it is at rest, its usual pauses.
+
+    `reference` is the name that the collector made, such as `d-4kq7xz`. There is a row only for a device of which something is
+    known. The name belongs to the centre: it is in no event, and the collector never learns it.
+    """
+
+    collector = models.ForeignKey(Collector, on_delete=models.CASCADE, related_name="devices")
+    reference = models.CharField(max_length=32)
+    name = models.CharField(max_length=60, blank=True)
+    # Since when the member expects nothing of it; what it sends later ends that (`alarms.rules.is_resting`).
+    rests_since = models.DateTimeField(null=True, blank=True)
+    # Its longest pauses by time of day (`alarms.habits`), and when they were learnt last.
+    pauses = models.JSONField(default=list, blank=True)
+    pauses_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("collector", "reference")
+        constraints = [models.UniqueConstraint(fields=("collector", "reference"), name="device_once_per_collector")]
+
+    def __str__(self) -> str:
+        return f"{self.collector_id}/{self.reference}"

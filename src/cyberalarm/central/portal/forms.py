@@ -15,3 +15,12 @@ class NameForm(forms.Form):
         if not name:
             raise forms.ValidationError("Enter a name")
         return name
+
+
+class DeviceNameForm(forms.Form):
+    """An empty name takes the name away."""
+
+    name = forms.CharField(label="Name", max_length=60, required=False)
+
+    def clean_name(self) -> str:
+        return plain_line(self.cleaned_data["name"])

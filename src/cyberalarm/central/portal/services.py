@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.db.models import Count, F, Min, Q
 from django.utils import timezone
 
+from cyberalarm.central.alarms.kinds import Kind
+from cyberalarm.central.alarms.showing import AlarmView, standing_of
 from cyberalarm.central.findings.models import Finding, FindingQuerySet
 from cyberalarm.central.ingest import refusals
-from cyberalarm.central.ingest.models import Activity, DeviceAlarm, LedgerTotal, activity_of
+from cyberalarm.central.ingest.models import Activity, LedgerTotal, activity_of
+from cyberalarm.central.ingest.services import MINIMUM_VERSION
 from cyberalarm.central.members.models import Collector, Member, Site
+from cyberalarm.central.members.naming import Names, names_of
+from cyberalarm.central.portal.devices import DeviceView, devices_of, together
 from cyberalarm.central.portal.status import (
     Headline,
     Signs,
@@ -19,48 +25,25 @@ from cyberalarm.central.portal.status import (
     State,
     Words,
     headline,
-    is_unknown,
     standing_refusal,
     state_of,
     words_of,
 )
+from cyberalarm.central.portal.steps import NOT_REACHED, Progress, Reached, Step, steps
 from cyberalarm.central.releases import services as releases
 from cyberalarm.central.reports.models import Report
-from cyberalarm.core.alarm import alarm_words
-from cyberalarm.core.outcome import OUTCOMES, Outcome
+from cyberalarm.core.outcome import Outcome
 from cyberalarm.core.places import Scope
+from cyberalarm.core.versions import older
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
+
+    from cyberalarm.core.outcome import Ledger
 
 # One page; older ones are in the reports.
 _MOST_FINDINGS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceLedger:
-    """What became of the lines of one device, since the beginning."""
-
-    device: str
-    received: int
-    counts: tuple[int, ...]
-    dropped: int
-
-    @property
-    def is_unknown(self) -> bool:
-        """Are most of its lines in no format that we know?"""
-        return is_unknown(self.received, self.counts[OUTCOMES.index(Outcome.UNRECOGNISED)])
-
-
-@dataclass(frozen=True, slots=True)
-class AlarmView:
-    """An alarm that stands at a collector, in words."""
-
-    device: str
-    title: str
-    seen: str
-    next_step: str
-    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +66,14 @@ class CollectorView:
     platform: str
     packs: str
     token_expires: datetime | None
-    devices: tuple[DeviceLedger, ...]
+    devices: tuple[DeviceView, ...]
     alarms: tuple[AlarmView, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Is every step done that its member can do something for?"""
+        return all(step.done for step in self.steps[:5])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +91,7 @@ class MemberView:
 
     headline: Headline
     sites: tuple[SiteView, ...]
+    alarms: tuple[AlarmView, ...]
     findings_open: int
 
 
@@ -113,29 +103,20 @@ def member_view(member: Member) -> MemberView:
         SiteView(site.pk, site.name, tuple(views[c.pk] for c in site.collectors.all()))
         for site in member.sites.prefetch_related("collectors")
     )
-    standings = [
-        Standing(
-            collector.state,
-            collector.words,
-            changed=len({alarm.device for alarm in collector.alarms}),
-            unknown=sum(device.is_unknown for device in collector.devices),
-        )
-        for site in sites
-        for collector in site.collectors
-    ]
-    return MemberView(headline(member.status, len(sites), standings), sites, open_findings(member))
+    standings = [Standing(c.state, c.words, alarms=len(c.alarms)) for site in sites for c in site.collectors]
+    alarms = tuple(standing_of(views, names_of(views)))
+    return MemberView(headline(member.status, len(sites), standings), sites, alarms, open_findings(member))
 
 
-def collector_views(member: Member, now: datetime) -> dict[int, CollectorView]:
-    """Every collector of a member, by its number, in the order of sites and names."""
+def collector_views(member: Member, now: datetime, *, names: bool = True) -> dict[int, CollectorView]:
+    """Every collector of a member, by its number, in the order of sites and names. `names`: with those of its devices."""
     rows = Collector.objects.filter(site__member=member).select_related("site").order_by("site__name", "name")
-    activity = activity_of(row.pk for row in rows)
-    return {row.pk: _view(row, activity[row.pk], now) for row in rows}
+    return _views(rows, now, names=names)
 
 
-def collector_view(collector: Collector, now: datetime) -> CollectorView:
+def collector_view(collector: Collector, now: datetime, *, names: bool = True) -> CollectorView:
     """One collector as pages show it."""
-    return _view(collector, activity_of([collector.pk])[collector.pk], now)
+    return _views([collector], now, names=names)[collector.pk]
 
 
 def signs_of(collector: Collector, activity: Activity) -> Signs:
@@ -148,23 +129,63 @@ def signs_of(collector: Collector, activity: Activity) -> Signs:
         receipted=activity.envelope,
         lines=activity.lines,
         refusal=refusals.newest(collector),
+        token=bool(collector.token_hash),
+        asked=collector.asked,
+        too_old=bool(collector.version) and older(collector.version, MINIMUM_VERSION),
     )
 
 
-def _view(collector: Collector, activity: Activity, now: datetime) -> CollectorView:
-    devices = device_ledgers(collector)
-    received = sum(device.received for device in devices)
-    kept = sum(device.counts[OUTCOMES.index(Outcome.KEPT)] for device in devices)
+@dataclass(frozen=True, slots=True)
+class _Firsts:
+    """When the first lines of a collector came, the first that were recognised, the first that were suspicious."""
+
+    line: Reached = NOT_REACHED
+    recognised: Reached = NOT_REACHED
+    kept: Reached = NOT_REACHED
+
+
+def _views(rows: Iterable[Collector], now: datetime, *, names: bool) -> dict[int, CollectorView]:
+    collectors = {row.pk: row for row in rows}
+    activity = activity_of(collectors)
+    known: Names = names_of(collectors) if names else {}
+    devices = devices_of(collectors, known, now)
+    firsts = _firsts(collectors)
+    reports = _first_reports({row.site.member_id for row in collectors.values()})
+    alarms: dict[str, list[AlarmView]] = {}
+    for alarm in standing_of(collectors, known):
+        alarms.setdefault(alarm.collector, []).append(alarm)
+    return {
+        pk: _view(
+            row,
+            activity[pk],
+            devices[pk],
+            tuple(alarms.get(row.reference, ())),
+            _progress(row, activity[pk], firsts.get(pk, _Firsts()), reports.get(row.site.member_id)),
+            now,
+        )
+        for pk, row in collectors.items()
+    }
+
+
+def _view(
+    collector: Collector,
+    activity: Activity,
+    devices: tuple[DeviceView, ...],
+    alarms: tuple[AlarmView, ...],
+    progress: Progress,
+    now: datetime,
+) -> CollectorView:
+    day = together(devices)
     signs = signs_of(collector, activity)
-    state = state_of(signs, now)
+    state = state_of(_with_lines(signs, day, alarms), now)
     return CollectorView(
         reference=collector.reference,
         name=collector.name,
         site=collector.site.name,
         state=state,
         words=words_of(state, standing_refusal(signs, now)),
-        received=received,
-        kept=kept,
+        received=day.received,
+        kept=day.outcomes[Outcome.KEPT],
         last_seen=collector.last_seen,
         newest_lines=activity.lines,
         status_since=collector.status_since,
@@ -175,29 +196,58 @@ def _view(collector: Collector, activity: Activity, now: datetime) -> CollectorV
         packs=releases.in_use(collector.pack_release, collector.pack_refused),
         token_expires=collector.token_expires,
         devices=devices,
-        alarms=alarms_of(collector),
+        alarms=alarms,
+        steps=steps(progress),
     )
 
 
-def alarms_of(collector: Collector) -> tuple[AlarmView, ...]:
-    """The alarms that stand at a collector, oldest first; none of one that may no longer send."""
-    if collector.status == Collector.Status.REVOKED:
-        return ()
-    rows = []
-    for row in DeviceAlarm.objects.filter(collector=collector):
-        words = alarm_words(row.alarm())
-        rows.append(AlarmView(row.device, words.title, words.seen, words.next_step, row.since))
-    return tuple(rows)
+def _with_lines(signs: Signs, day: Ledger, alarms: Iterable[AlarmView]) -> Signs:
+    """The signs with what became of the day's lines, and whether it is behind."""
+    return replace(signs, day=day, behind=any(alarm.kind == Kind.BEHIND for alarm in alarms))
 
 
-def device_ledgers(collector: Collector) -> tuple[DeviceLedger, ...]:
-    """Per device: lines received, and how many ended in each outcome."""
-    rows = []
-    for total in LedgerTotal.objects.filter(collector=collector).order_by("device"):
-        ledger = total.ledger()
-        counts = tuple(ledger.outcomes[outcome] for outcome in OUTCOMES)
-        rows.append(DeviceLedger(total.device, ledger.received, counts, ledger.dropped_by_kernel))
-    return tuple(rows)
+def _progress(collector: Collector, activity: Activity, firsts: _Firsts, report: datetime | None) -> Progress:
+    return Progress(
+        token=Reached(bool(collector.token_hash) or collector.enrolled is not None, collector.created),
+        enrolled=Reached.when(collector.enrolled),
+        status=Reached.when(collector.first_asked, also=activity.envelope is not None),
+        line=firsts.line,
+        recognised=firsts.recognised,
+        suspicious=firsts.kept,
+        # A report is the member's: it says something of this collector once lines of it can have been in one.
+        report=Reached.when(report) if firsts.line.done else NOT_REACHED,
+    )
+
+
+def _firsts(collectors: Iterable[int]) -> dict[int, _Firsts]:
+    """Of rows of before there is no time of the later steps, but their counts say that they were reached."""
+    counted = Q(received__gt=0)
+    known = Q(received__gt=F("unrecognised") + F("malformed") + F("overflow"))
+    rows = (
+        LedgerTotal.objects.filter(collector__in=list(collectors))
+        .order_by()
+        .values_list("collector")
+        .annotate(
+            line=Min("first_received", filter=counted),
+            recognised_at=Min("first_recognised"),
+            recognised=Count("pk", filter=known),
+            kept_at=Min("first_kept"),
+            kept_by=Count("pk", filter=Q(kept__gt=0)),
+        )
+    )
+    return {
+        pk: _Firsts(
+            Reached.when(line),
+            Reached.when(recognised_at, also=recognised > 0),
+            Reached.when(kept_at, also=kept_by > 0),
+        )
+        for pk, line, recognised_at, recognised, kept_at, kept_by in rows
+    }
+
+
+def _first_reports(members: set[int]) -> dict[int, datetime]:
+    rows = Report.objects.filter(member__in=members).order_by().values_list("member").annotate(first=Min("made"))
+    return dict(rows)
 
 
 def collector_of(member: Member, reference: str) -> Collector | None:

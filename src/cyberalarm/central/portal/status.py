@@ -1,8 +1,8 @@
 """What state a member and its collectors are in, in plain words.
 
 Pure: values in, words out. "No data yet" never appears: each state says exactly what is missing and what
-to do next. "Everything is working" appears only where every collector's log lines were receipted within a day, and their devices'
-lines are understood as they were.
+to do next. "Everything is working" appears only where every collector's log lines were receipted and recognised within a day, and
+no alarm stands.
 """
 
 from __future__ import annotations
@@ -14,18 +14,15 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
+from cyberalarm.central.ingest.refusals import stands
 from cyberalarm.central.members.models import Collector, Member
+from cyberalarm.core.outcome import Ledger, Outcome
 
 if TYPE_CHECKING:
     from cyberalarm.central.ingest.refusals import Refusal
 
 # A device on the Internet logs something every day, so a day of silence means that something stands still.
 QUIET_AFTER = timedelta(hours=24)
-# Anybody can claim to be a collector. One that works is receipted every minute or so, and its page must not turn red
-# because a stranger uses its name: a refusal that is only claimed counts once nothing was receipted for this long.
-CLAIM_AFTER = timedelta(hours=1)
-# So many lines of a device show whether its format is known.
-ENOUGH_LINES = 200
 
 
 class State(StrEnum):
@@ -33,9 +30,17 @@ class State(StrEnum):
 
     WAITING = "waiting"
     EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    NEVER_ASKED = "never_asked"
     ENROLLED = "enrolled"
+    UNREAD = "unread"
+    ONLY_NOISE = "only_noise"
+    ONLY_INSIDE = "only_inside"
+    CALM = "calm"
     RECEIVING = "receiving"
     REFUSED = "refused"
+    TOO_OLD = "too_old"
+    BEHIND = "behind"
     NO_LINES = "no_lines"
     QUIET = "quiet"
     STOPPED = "stopped"
@@ -43,7 +48,19 @@ class State(StrEnum):
 
 
 # Worst first: the order in which a member should look.
-TROUBLES = (State.REFUSED, State.NO_LINES, State.QUIET, State.EXPIRED, State.STOPPED)
+TROUBLES = (
+    State.REFUSED,
+    State.TOO_OLD,
+    State.NO_LINES,
+    State.QUIET,
+    State.EXPIRED,
+    State.WITHDRAWN,
+    State.STOPPED,
+    State.UNREAD,
+)
+# Not wrong, and not all there yet.
+MISSING = (State.WAITING, State.NEVER_ASKED, State.ENROLLED, State.BEHIND, State.ONLY_NOISE, State.ONLY_INSIDE)
+GOOD = (State.RECEIVING, State.CALM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +72,10 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What is known of a collector. `seen`: it proved who it is; `receipted`, `lines`: newest bundle, newest log lines."""
+    """What is known of a collector. `seen`: it proved who it is; `receipted`, `lines`: newest bundle, newest log lines.
+
+    `day`: what became of the lines of the last 24 hours; `token`: there is one that can still be used.
+    """
 
     status: str
     token_expires: datetime | None = None
@@ -64,6 +84,11 @@ class Signs:
     receipted: datetime | None = None
     lines: datetime | None = None
     refusal: Refusal | None = None
+    token: bool = True
+    asked: datetime | None = None
+    day: Ledger | None = None
+    too_old: bool = False
+    behind: bool = False
 
 
 WORDS: dict[State, Words] = {
@@ -78,12 +103,59 @@ WORDS: dict[State, Words] = {
         " Renew the token and run the new command.",
         "red",
     ),
-    State.ENROLLED: Words(
-        "Enrolled, nothing received yet",
-        "The collector is installed and known here, but has not sent anything. Point your firewall's syslog at it.",
+    State.WITHDRAWN: Words(
+        "No token",
+        "The collector is set up here, but its token was withdrawn. Renew the token and run the new command.",
+        "red",
+    ),
+    State.NEVER_ASKED: Words(
+        "Enrolled, but it does not run",
+        "The collector has its keys, but has never asked us how things are, so it was not started, or cannot reach us on port 443."
+        " Start it (cyberalarm collector run, or its service), then run: cyberalarm collector doctor",
         "orange",
     ),
+    State.ENROLLED: Words(
+        "It runs, but no device sends to it",
+        "The collector is installed, runs and reaches us, but no device has sent it a log line. Point your firewall's syslog at the"
+        " collector's address, UDP port 514; our guides say how for your device.",
+        "orange",
+    ),
+    State.UNREAD: Words(
+        "Lines arrive, but none is recognised",
+        "The collector receives log lines, but all of the last 24 hours are in formats that we do not know. Look up your device in"
+        " our guides and compare its log settings, or tell us which device it is.",
+        "red",
+    ),
+    State.ONLY_NOISE: Words(
+        "Lines arrive, but none is about traffic",
+        "Your devices tell about themselves, and in the last 24 hours of no connection. Switch on the logging of blocked and"
+        " allowed connections; our guides say how for your device.",
+        "orange",
+    ),
+    State.ONLY_INSIDE: Words(
+        "Lines arrive, but only of traffic from inside",
+        "In the last 24 hours your devices told only of traffic inside your network or from it. Switch on the logging of what comes"
+        " from the Internet, above all of what is blocked; our guides say how for your device.",
+        "orange",
+    ),
+    State.CALM: Words(
+        "Receiving, nothing suspicious",
+        "The collector is sending and its lines are recognised. In the last 24 hours nothing suspicious was among them.",
+        "green",
+    ),
     State.RECEIVING: Words("Receiving", "The collector is sending.", "green"),
+    State.TOO_OLD: Words(
+        "Its program is too old",
+        "This centre no longer takes what so old a program sends. The collector keeps what it gathers; update its program, and it"
+        " is sent then.",
+        "red",
+    ),
+    State.BEHIND: Words(
+        "Receiving, but behind",
+        "The collector is sending, but what it sends is from a while ago. Nothing is lost. If this lasts for hours, look at its"
+        " line to the Internet.",
+        "orange",
+    ),
     State.REFUSED: Words(
         "Reaches us, but its bundles are refused", "The collector reaches us, but its bundles are refused.", "red"
     ),
@@ -140,24 +212,54 @@ def state_of(signs: Signs, now: datetime) -> State:
         case Collector.Status.STOPPED:
             return State.STOPPED
         case Collector.Status.PROVISIONED:
+            if not signs.token:
+                return State.WITHDRAWN
             expired = signs.token_expires is not None and signs.token_expires < now
             return State.EXPIRED if expired else State.WAITING
     if standing_refusal(signs, now):
         return State.REFUSED
+    if signs.too_old:
+        return State.TOO_OLD
     if _recent(signs.lines, now):
-        return State.RECEIVING
+        return State.BEHIND if signs.behind else _of_lines(signs.day)
+    if signs.lines is None and not _has_spoken(signs):
+        return State.NEVER_ASKED
     if _recent(signs.enrolled, now) and signs.lines is None:
         return State.ENROLLED
     return State.NO_LINES if _recent(signs.seen, now) or _recent(signs.receipted, now) else State.QUIET
 
 
+def _has_spoken(signs: Signs) -> bool:
+    """Was it heard after it was enrolled? Enrolling itself counts as having been seen."""
+    if signs.asked is not None or signs.receipted is not None:
+        return True
+    return signs.seen is not None and (signs.enrolled is None or signs.seen > signs.enrolled)
+
+
+def _of_lines(day: Ledger | None) -> State:
+    """What the lines of a day say. None, as before they were counted by the day, says that they came."""
+    if day is None or not day.received or day.outcomes[Outcome.KEPT]:
+        return State.RECEIVING
+    counts = day.outcomes
+    if not recognised(day):
+        return State.UNREAD
+    if counts[Outcome.NOISE] == recognised(day):
+        return State.ONLY_NOISE
+    if counts[Outcome.INTERNAL] + counts[Outcome.OUTBOUND] + counts[Outcome.NOISE] == recognised(day):
+        return State.ONLY_INSIDE
+    return State.CALM
+
+
+def recognised(ledger: Ledger) -> int:
+    """Lines whose format is known."""
+    unread = (Outcome.UNRECOGNISED, Outcome.MALFORMED, Outcome.OVERFLOW)
+    return ledger.received - sum(ledger.outcomes[outcome] for outcome in unread)
+
+
 def standing_refusal(signs: Signs, now: datetime) -> Refusal | None:
     """The refusal that nothing receipted has answered yet, if it is of today and can be believed."""
     refusal = signs.refusal
-    if refusal is None or not _recent(refusal.at, now) or (signs.receipted and signs.receipted >= refusal.at):
-        return None
-    believed = refusal.proven or signs.receipted is None or now - signs.receipted > CLAIM_AFTER
-    return refusal if believed else None
+    return refusal if refusal is not None and stands(refusal, signs.receipted, now) else None
 
 
 def _recent(moment: datetime | None, now: datetime) -> bool:
@@ -181,12 +283,11 @@ def words_of(state: State, refusal: Refusal | None) -> Words:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A collector's state with what a person reads of it, and how many of its devices need a look."""
+    """A collector's state with what a person reads of it, and how many alarms stand there."""
 
     state: State
     words: Words
-    changed: int = 0
-    unknown: int = 0
+    alarms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +297,6 @@ class Headline:
     title: str
     text: str
     mood: str
-
-
-def is_unknown(received: int, unread: int) -> bool:
-    """Are most lines of a device in no format that we know? Said once it has sent enough to judge by."""
-    return received >= ENOUGH_LINES and unread * 2 > received
 
 
 def headline(member_status: str, sites: int, collectors: list[Standing]) -> Headline:
@@ -247,24 +343,19 @@ def _without_collectors(sites: int, revoked: int) -> Headline:
 
 
 def _of_collectors(active: list[Standing]) -> Headline:
-    for state in (*TROUBLES, State.WAITING, State.ENROLLED):
+    for state in (*TROUBLES, *MISSING):
         found = [one for one in active if one.state is state]
         if found:
             which = "Your collector" if len(active) == 1 else f"{len(found)} of {len(active)} collectors"
             mood = "bad" if state in TROUBLES else "waiting"
             title = WORDS[state].title
             return Headline(f"{which}: {title[0].lower()}{title[1:]}", found[0].words.text, mood)
-    if unknown := sum(one.unknown for one in active):
+    if alarms := sum(one.alarms for one in active):
         return Headline(
-            "We do not understand a device" if unknown == 1 else f"We do not understand {unknown} devices",
-            "Your collectors are sending, but most lines of what is named below are in no format that we know."
-            " Look at the device's page of our guide, or tell us which device it is.",
+            "One thing needs a look" if alarms == 1 else f"{alarms} things need a look",
+            "Your collectors are sending. See below what is wrong, and what to do.",
             "waiting",
         )
-    if changed := sum(one.changed for one in active):
-        return Headline(
-            "A device's log has changed" if changed == 1 else f"{changed} devices' logs have changed",
-            "Your collectors are sending. See below what has changed, and what to do.",
-            "waiting",
-        )
-    return Headline("Everything is working", "All your collectors are sending.", "good")
+    calm = all(one.state is State.CALM for one in active)
+    nothing = " In the last 24 hours they saw nothing suspicious." if calm else ""
+    return Headline("Everything is working", f"All your collectors are sending.{nothing}", "good")

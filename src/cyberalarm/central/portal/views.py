@@ -1,8 +1,12 @@
-"""The member's pages. Each guard hands over the signed-in person's own member; nothing else is ever read."""
+"""The member's pages that show something, and making sites and collectors. What is done to devices and tokens is in `acting`.
+
+Each guard hands over the signed-in person's own member; nothing else is ever read.
+"""
 
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -16,14 +20,18 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from cyberalarm.central.accounts.access import approved_member_page, member_page
 from cyberalarm.central.accounts.models import User
 from cyberalarm.central.accounts.services import may_acknowledge
+from cyberalarm.central.alarms import mailing, showing
 from cyberalarm.central.console import judging
 from cyberalarm.central.console.errors import JudgementRefusedError
 from cyberalarm.central.enrolment import services as enrolment
+from cyberalarm.central.guides import services as guides
 from cyberalarm.central.members.models import Collector, Site
+from cyberalarm.central.members.naming import names_of, names_of_member, with_names
 from cyberalarm.central.portal import services
-from cyberalarm.central.portal.forms import NameForm
+from cyberalarm.central.portal.devices import DeviceView, devices_of
+from cyberalarm.central.portal.forms import DeviceNameForm, NameForm
 from cyberalarm.core.errors import RefusedError
-from cyberalarm.core.outcome import OUTCOMES, WORDS
+from cyberalarm.core.outcome import OUTCOMES, WORDS, Outcome
 from cyberalarm.core.places import Scope
 
 if TYPE_CHECKING:
@@ -85,7 +93,12 @@ def _person(request: HttpRequest) -> User:
 
 
 def _token_page(request: HttpRequest, collector: Collector, token: RegistrationToken) -> HttpResponse:
-    context = {"collector": collector, "token": token.to_text(), "expires": collector.token_expires}
+    context = {
+        "collector": collector,
+        "token": token.to_text(),
+        "expires": collector.token_expires,
+        "installs": guides.installs(),
+    }
     return render(request, "portal/token.html", context)
 
 
@@ -95,9 +108,48 @@ def collector(request: HttpRequest, member: Member, reference: str) -> HttpRespo
     found = services.collector_of(member, reference)
     if found is None:
         raise Http404
-    heads = [(WORDS[outcome].name, WORDS[outcome].meaning) for outcome in OUTCOMES]
-    view = services.collector_view(found, timezone.now())
-    return render(request, "portal/collector.html", {"collector": view, "heads": heads, "site": found.site})
+    context = {
+        "collector": services.collector_view(found, timezone.now()),
+        "site": found.site,
+        "ended": showing.ended_of([found.pk], names_of([found.pk])),
+        "may_withdraw": bool(found.token_hash) and found.token_expires is not None,
+    }
+    return render(request, "portal/collector.html", context)
+
+
+@require_safe
+@approved_member_page
+def device(request: HttpRequest, member: Member, reference: str, key: int) -> HttpResponse:
+    found = services.collector_of(member, reference)
+    if found is None:
+        raise Http404
+    return device_page(request, found, key, DeviceNameForm())
+
+
+def device_page(
+    request: HttpRequest, found: Collector, key: int, form: DeviceNameForm, status: int = 200
+) -> HttpResponse:
+    """One device of a collector that is known to be the member's."""
+    names = names_of([found.pk])
+    one = next((one for one in devices_of([found.pk], names, timezone.now())[found.pk] if one.key == key), None)
+    if one is None:
+        raise Http404
+    if not form.is_bound:
+        form = DeviceNameForm(initial={"name": one.name})
+    context = {
+        "device": one,
+        "collector": found,
+        "rows": [(WORDS[at].name, *_counts(one, at), WORDS[at].meaning) for at in OUTCOMES],
+        "alarms": [alarm for alarm in showing.standing_of([found.pk], names) if alarm.device == one.reference],
+        "ended": showing.ended_of([found.pk], names, one.reference),
+        "guide": guides.device(one.product),
+        "form": form,
+    }
+    return render(request, "portal/device.html", context, status=status)
+
+
+def _counts(device: DeviceView, outcome: Outcome) -> tuple[int, ...]:
+    return tuple(ledger.outcomes[outcome] for ledger in (device.day, device.month, device.ever))
 
 
 @require_POST
@@ -116,10 +168,25 @@ def renew(request: HttpRequest, member: Member, reference: str) -> HttpResponse:
 
 @require_safe
 @approved_member_page
+def alarms(request: HttpRequest, member: Member) -> HttpResponse:
+    """What stands, what has ended, and whether this person is written to."""
+    collectors = Collector.objects.filter(site__member=member).values_list("pk", flat=True)
+    names = names_of(collectors)
+    context = {
+        "standing": showing.standing_of(collectors, names),
+        "ended": showing.ended_of(collectors, names),
+        "declined": mailing.declined(_person(request)),
+    }
+    return render(request, "portal/alarms.html", context)
+
+
+@require_safe
+@approved_member_page
 def findings(request: HttpRequest, member: Member) -> HttpResponse:
     may = may_acknowledge(_person(request), member)
     context = {
         "findings": services.findings_of(member),
+        "say": partial(with_names, names=names_of_member(member.pk)),
         "acts": (lambda one: judging.MEMBER_ACTS.get(one.status, ())) if may else None,
     }
     return render(request, "portal/findings.html", context)
@@ -144,7 +211,8 @@ def finding(request: HttpRequest, member: Member, key: int) -> HttpResponse:
 @require_safe
 @approved_member_page
 def reports(request: HttpRequest, member: Member) -> HttpResponse:
-    return render(request, "portal/reports.html", {"reports": services.reports_of(member)})
+    context = {"reports": services.reports_of(member), "view": services.member_view(member)}
+    return render(request, "portal/reports.html", context)
 
 
 @require_safe

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 from django.db.models import Max
 
 from cyberalarm.central.ingest.models import Envelope, LedgerTotal
-from cyberalarm.central.ingest.writer import OTHER_DEVICES
-from cyberalarm.central.members.models import Collector, Member
+from cyberalarm.central.ingest.totals import OTHER_DEVICES
+from cyberalarm.central.members.models import Collector, Device, Member
+from cyberalarm.central.members.naming import Names, label, names_of
 from cyberalarm.central.reports.actions import UNRECOGNISED_LIMIT, not_understood
 from cyberalarm.central.reports.figures import Bundle, CollectorFigure, Coverage, View
 from cyberalarm.central.reports.period import LONDON
@@ -71,7 +72,10 @@ def member_coverage(member: Member, period: Period, bundles: Sequence[Bundle]) -
     for bundle in bundles:
         sent[bundle.collector].event_days.update(bundle.days)
     known = _devices_before([c.pk for c in collectors], period)
-    figures = tuple(_figure(c, period, sent.get(c.pk, _Sent()), known.get(c.pk, frozenset())) for c in collectors)
+    names = names_of([c.pk for c in collectors])
+    figures = tuple(
+        _figure(c, period, sent.get(c.pk, _Sent()), known.get(c.pk, frozenset()), names) for c in collectors
+    )
     return coverage_of(figures)
 
 
@@ -110,7 +114,7 @@ def _view(draft: Coverage) -> View:
     return View.COMPLETE
 
 
-def _figure(collector: Collector, period: Period, sent: _Sent, known: frozenset[str]) -> CollectorFigure:
+def _figure(collector: Collector, period: Period, sent: _Sent, known: frozenset[str], names: Names) -> CollectorFigure:
     last: datetime | None = collector.last_received  # type: ignore[attr-defined]
     covered = sent.sealed_days | sent.event_days
     return CollectorFigure(
@@ -124,21 +128,27 @@ def _figure(collector: Collector, period: Period, sent: _Sent, known: frozenset[
         days=tuple(day for day in period.days if day in covered),
         quiet_days=tuple(day for day in period.days if day not in covered),
         late_days=sum(1 for day in period.days if day in sent.event_days - sent.sealed_days),
-        gone=tuple(sorted(known - sent.devices)),
+        gone=tuple(label(names, collector.pk, device) for device in sorted(known - sent.devices)),
     )
 
 
 def _devices_before(collectors: list[int], period: Period) -> dict[int, frozenset[str]]:
-    """The devices that each collector had before the period, and that were not gone long before it."""
+    """The devices that each collector had before the period, that were not gone long before it, and that are not at rest."""
     rows = LedgerTotal.objects.filter(
         collector__in=collectors,
         received__gt=0,
         first_received__lt=period.start,
         last_received__gte=period.previous.start,
     ).exclude(device=OTHER_DEVICES)
+    resting = set(
+        Device.objects.filter(collector__in=collectors, rests_since__isnull=False).values_list(
+            "collector_id", "reference"
+        )
+    )
     found: dict[int, set[str]] = defaultdict(set)
     for collector, device in rows.values_list("collector_id", "device"):
-        found[collector].add(device)
+        if (collector, device) not in resting:
+            found[collector].add(device)
     return {collector: frozenset(devices) for collector, devices in found.items()}
 
 

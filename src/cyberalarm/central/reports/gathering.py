@@ -14,6 +14,7 @@ from cyberalarm.central.events.spans import Span
 from cyberalarm.central.findings.models import Finding
 from cyberalarm.central.findings.rules_folder import rules
 from cyberalarm.central.members.models import Collector, Member
+from cyberalarm.central.members.naming import names_of_member, with_names
 from cyberalarm.central.reports.counting import Counting
 from cyberalarm.central.reports.coverage import member_coverage, scope_ledger
 from cyberalarm.central.reports.figures import (
@@ -191,13 +192,14 @@ def _touching(scope: Scope, period: Period) -> FindingQuerySet:
 
 def _findings(scope: Scope, period: Period) -> tuple[FindingFigure, ...]:
     rows = _touching(scope, period)
+    names = names_of_member(scope.member) if scope.member is not None else {}
     return tuple(
         FindingFigure(
             rule=f.rule,
             title=f.title,
             severity=f.severity,
-            what=f.what,
-            advice=f.advice,
+            what=with_names(f.what, names),
+            advice=tuple(with_names(step, names) for step in f.advice),
             first=f.first_seen,
             last=f.last_seen,
             count=f.count,

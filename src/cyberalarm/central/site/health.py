@@ -20,12 +20,14 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from cyberalarm.central.alarms.kinds import Kind
+from cyberalarm.central.alarms.models import Alarm
 from cyberalarm.central.enrolment.keys import certificate_paths
 from cyberalarm.central.enrolment.problems import refused_since_start
 from cyberalarm.central.events import store as event_store
 from cyberalarm.central.findings.backlog import Standing, standing
 from cyberalarm.central.ingest import services as ingest
-from cyberalarm.central.ingest.models import DeviceAlarm, Envelope
+from cyberalarm.central.ingest.models import Envelope
 from cyberalarm.central.jobs.models import JobRun
 from cyberalarm.central.jobs.schedule import late
 from cyberalarm.central.jobs.supervisor import supervised_since
@@ -201,15 +203,27 @@ def _collectors() -> Check:
 
 
 def _formats() -> Check:
-    """Devices whose lines are no longer what they were, as collectors said; and devices that have fallen silent."""
+    """Devices whose lines are no longer what they were, and devices that have fallen silent."""
     changed: set[tuple[int, str]] = set()
     silent: set[tuple[int, str]] = set()
     products: set[str] = set()
-    rows = DeviceAlarm.objects.filter(collector__status=Collector.Status.ENROLLED)
-    for collector, device, kind, product in rows.values_list("collector", "device", "kind", "product"):
-        (changed if kind in FORMAT_KINDS else silent).add((collector, device))
+    rows = Alarm.objects.standing().filter(collector__status=Collector.Status.ENROLLED)
+    kinds = [*(kind.value for kind in FORMAT_KINDS), Kind.DEVICE_SILENT.value]
+    for collector, device, kind, product in rows.filter(kind__in=kinds).values_list(
+        "collector", "device", "kind", "product"
+    ):
+        (silent if kind == Kind.DEVICE_SILENT else changed).add((collector, device))
         products |= {product} - {""}
     return formats(len(changed), len(silent), sorted(products))
+
+
+def _alarms() -> Check:
+    """How many alarms of each kind stand."""
+    counted = Counter(
+        Alarm.objects.standing().filter(collector__status=Collector.Status.ENROLLED).values_list("kind", flat=True)
+    )
+    named = ", ".join(f"{Kind(kind).label.lower()} {count:,}" for kind, count in counted.most_common()) or "none"
+    return Check("Alarms", good=True, words=f"Standing: {named}. The page of collectors lists them.")
 
 
 def formats(changed: int, silent: int, products: list[str]) -> Check:
@@ -277,6 +291,7 @@ _OTHERS: tuple[tuple[str, Callable[[], Check]], ...] = (
     ("Refusals", _refusals),
     ("Collectors", _collectors),
     ("Formats", _formats),
+    ("Alarms", _alarms),
     ("Packs", _packs),
     ("Detections of older events", _backlog),
 )

@@ -72,11 +72,17 @@ def navigation(request: HttpRequest) -> list[Link]:
     user = request.user
     entries: list[tuple[str, str]]
     if not isinstance(user, User):
-        entries = [("Home", "site:home"), ("Join", "site:join"), ("Privacy", "site:privacy")]
+        entries = [
+            ("Home", "site:home"),
+            ("Join", "site:join"),
+            ("Guides", "guides:index"),
+            ("Privacy", "site:privacy"),
+        ]
     elif user.is_police:
         entries = [
             ("Overview", "console:overview"),
             ("Members", "console:members"),
+            ("Collectors", "console:collectors"),
             ("Findings", "console:findings"),
             ("Sign-ups", "console:sign-ups"),
         ]
@@ -87,8 +93,10 @@ def navigation(request: HttpRequest) -> list[Link]:
     else:
         entries = [
             ("Your status", "portal:home"),
+            ("Alarms", "portal:alarms"),
             ("Findings", "portal:findings"),
             ("Reports", "portal:reports"),
+            ("Guides", "guides:index"),
             ("Certificate", "portal:certificate"),
         ]
     return [Link(text, reverse(name), request.path == reverse(name)) for text, name in entries]

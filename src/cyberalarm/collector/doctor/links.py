@@ -18,6 +18,7 @@ from cyberalarm.collector.doctor.centre import centre_checks
 from cyberalarm.collector.doctor.check import Check, Verdict, since
 from cyberalarm.collector.doctor.devices import device_checks
 from cyberalarm.collector.doctor.ports import port_checks
+from cyberalarm.collector.doctor.receiving import receiving_checks
 from cyberalarm.collector.doctor.sending import packs, sending, spool_without_program
 from cyberalarm.collector.drift import samples
 from cyberalarm.collector.files import is_held
@@ -52,6 +53,7 @@ def examine(path: Path | None) -> list[Check]:
     if state is not None or not running:
         found += port_checks(config, state, running=running)
     if state is not None:
+        found += receiving_checks(state)
         found += device_checks(config, state, samples.read(config.data))
     found += centre_checks(config, state)
     if state is not None:
