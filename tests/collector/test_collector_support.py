@@ -11,7 +11,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyberalarm.collector import config as configuration
@@ -213,12 +213,14 @@ WORDS = st.text(alphabet="abcdefghijkmnpqrstuvwxyzABCDEFGH23456789", min_size=6,
 )
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30), SHAPES, WORDS, st.text(alphabet=" \n,;|", min_size=1, max_size=3))
 def test_what_is_called_a_secret_never_stays(before: str, shape: str, secret: str, after: str) -> None:
     cleaned = Scrubber().clean(f"{before} {shape.format(secret)}{after}")
     assert secret not in cleaned
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=30), st.ip_addresses() | st.ip_addresses(network="10.0.0.0/8"), st.sampled_from(" \n,;()[]\"'=/")
 )
@@ -231,6 +233,7 @@ def test_addresses_never_stay_and_are_numbered(around: str, address: object, mar
     assert cleaned.count("[address") == 2
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_cleaning_is_total_and_leaves_nothing_to_clean(text: str) -> None:
     once = Scrubber(secrets=("hidden",)).clean(f"{text}hidden{text}")
