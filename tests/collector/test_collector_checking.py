@@ -9,7 +9,7 @@ import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyberalarm.collector import checking, machine
@@ -230,6 +230,7 @@ def leaves(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[st
             yield from leaves(one, (*path, key))
 
 
+@settings(deadline=None)
 @given(documents())
 def test_places_are_where_the_keys_stand(text: str) -> None:
     table = tomllib.loads(text)
@@ -248,6 +249,7 @@ def test_places_are_where_the_keys_stand(text: str) -> None:
         assert 1 <= line <= len(lines)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab=.[]{}\"'#\\\n \t1"), max_size=200))
 def test_places_are_total(text: str) -> None:
     for line in places(text).values():

@@ -10,8 +10,6 @@ from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import ProgressColumn
-from rich.text import Text
 
 from cyberalarm.cli.collector_options import ConfigOption, OutputOption, load
 from cyberalarm.cli.printing import ExitCode, Output, byte_progress, harmless, print_document, result_console
@@ -20,18 +18,24 @@ from cyberalarm.core.outcome import WORDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.progress import Task
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
 
     from cyberalarm.collector.handover import Watcher
     from cyberalarm.collector.replay import Replayed
 
 
-class _Lines(ProgressColumn):
-    """How many lines a second."""
+def _lines() -> ProgressColumn:
+    """A column: how many lines a second."""
+    from rich.progress import ProgressColumn
+    from rich.text import Text
 
-    def render(self, task: Task) -> Text:
-        lines = int(task.fields.get("lines", 0))
-        return Text(f"{lines / max(task.elapsed or 0.0, 0.001):,.0f} lines/s" if lines else "")
+    class Lines(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            lines = int(task.fields.get("lines", 0))
+            return Text(f"{lines / max(task.elapsed or 0.0, 0.001):,.0f} lines/s" if lines else "")
+
+    return Lines()
 
 
 def replay(
@@ -87,7 +91,7 @@ def _watched(files: list[Path]) -> Iterator[Watcher]:
 
     before = signal.signal(signal.SIGINT, ask_to_stop)
     lines = 0
-    with byte_progress(_Lines()) as progress:
+    with byte_progress(_lines()) as progress:
         checking = progress.add_task("Checking", total=total)
         reading = progress.add_task("Replaying", total=total, start=False)
 

@@ -15,7 +15,7 @@ from cyberalarm.collector import checking, machine
 from cyberalarm.collector import identity as identities
 from cyberalarm.collector import state as notes
 from cyberalarm.collector.doctor.centre import centre_checks
-from cyberalarm.collector.doctor.check import Check, Verdict, count
+from cyberalarm.collector.doctor.check import Check, Verdict, since
 from cyberalarm.collector.doctor.devices import device_checks
 from cyberalarm.collector.doctor.ports import port_checks
 from cyberalarm.collector.doctor.receiving import receiving_checks
@@ -155,8 +155,7 @@ def _program(state: State | None, *, running: bool) -> Check:
             "A collector process is there, but has not said how it is for a while.",
             "It is just starting, or replaying files. If this stays so, start it again.",
         )
-    minutes = count(int(max(time.time() - state.started, 0) // 60), "minute")
-    found = f"The collector is running, version {state.version}, for {minutes}."
+    found = f"The collector is running, version {state.version}, started {since(state.started)}."
     if state.version != __version__:
         step = "Start it again to use what is installed now: sudo systemctl restart cyberalarm-collector"
         return Check("Program", Verdict.ATTENTION, f"{found} Installed is version {__version__}.", step)
