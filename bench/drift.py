@@ -15,10 +15,11 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from cyberalarm.collector.bundle import Sealer
 from cyberalarm.collector.config import CollectorConfig
 from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.drift.watch import Watch
-from cyberalarm.collector.pipeline import Pipeline, Sealer
+from cyberalarm.collector.pipeline import Pipeline
 from cyberalarm.collector.receive.chunk import Chunk
 from cyberalarm.collector.spool import Spool
 from cyberalarm.envelope.keys import AnalysisKey, SigningKey

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from cyberalarm.collector.bundle import Sealer
 from cyberalarm.collector.config import CollectorConfig, Networks
 from cyberalarm.collector.devices import DeviceNames
-from cyberalarm.collector.pipeline import Pipeline, Sealer
+from cyberalarm.collector.pipeline import Pipeline
 from cyberalarm.collector.receive.chunk import Chunk
 from cyberalarm.collector.spool import Spool
 from cyberalarm.core.outcome import Outcome

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from cyberalarm.collector import journal as journals
 from cyberalarm.collector import pipeline as pipelines
+from cyberalarm.collector.bundle import Sealer
 from cyberalarm.collector.config import CollectorConfig
 from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.journal import Journal
-from cyberalarm.collector.pipeline import Pipeline, Sealer
+from cyberalarm.collector.pipeline import Pipeline
 from cyberalarm.collector.receive.chunk import Chunk
 from cyberalarm.collector.spool import Spool
 from cyberalarm.envelope import payload, sealing

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from cyberalarm.collector import pipeline as pipelines
 from cyberalarm.collector import spool as spools
+from cyberalarm.collector.bundle import Sealer
 from cyberalarm.collector.config import CollectorConfig
 from cyberalarm.collector.devices import MOST_DEVICES, DeviceNames
-from cyberalarm.collector.pipeline import Pipeline, Sealer
+from cyberalarm.collector.pipeline import Pipeline
 from cyberalarm.collector.receive.chunk import Chunk
 from cyberalarm.collector.spool import Spool
 from cyberalarm.core.outcome import Outcome

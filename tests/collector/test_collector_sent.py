@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cyberalarm.collector.bundle import Bundle, Sealer
 from cyberalarm.collector.errors import CopyMissingError
 from cyberalarm.collector.identity import local_key
-from cyberalarm.collector.pipeline import Bundle, Sealer
 from cyberalarm.collector.receive.chunk import Chunk
 from cyberalarm.collector.sent import FOLDER, Copies
 from cyberalarm.collector.sent_page import page

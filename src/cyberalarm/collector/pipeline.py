@@ -25,28 +25,24 @@ import structlog
 
 from cyberalarm._kernel import Summary, by_host
 from cyberalarm.collector import sieve
+from cyberalarm.collector.bundle import Bundle, Sealer
 from cyberalarm.collector.errors import SpoolFullError
 from cyberalarm.collector.journal import SECONDS as JOURNAL_SECONDS
 from cyberalarm.collector.known_seen import KnownSeen
 from cyberalarm.collector.receive.chunk import Chunk
 from cyberalarm.core.outcome import OUTCOMES, Ledger, Outcome
-from cyberalarm.envelope.payload import MAX_DEVICES, pack
-from cyberalarm.envelope.sealing import Header, seal
+from cyberalarm.envelope.payload import MAX_DEVICES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from cyberalarm.collector.config import CollectorConfig
     from cyberalarm.collector.devices import DeviceNames
     from cyberalarm.collector.drift.watch import Watch
     from cyberalarm.collector.journal import Journal
-    from cyberalarm.collector.keyring import Following
     from cyberalarm.collector.listed_sources import Ranges
     from cyberalarm.collector.positions import Positions
-    from cyberalarm.collector.sent import Copies
     from cyberalarm.collector.spool import Link, Spool
-    from cyberalarm.core.alarm import Alarm
-    from cyberalarm.envelope.keys import AnalysisPublicKey, SigningKey
     from cyberalarm.formats.library import Library
 
 log = structlog.get_logger(__name__)
@@ -57,53 +53,6 @@ _RECALLED_AT_ONCE = 5_000
 # The earliest time that a working clock can show: this program did not exist before. A computer without a battery begins in 1970.
 CLOCK_FLOOR_S = 1_735_689_600  # 2025-01-01
 _EARLIEST_MS = 946_684_800_000  # 2000-01-01: what the centre takes, at the earliest
-
-
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """Gathered and drained, but not yet in the spool. `alarms` are None for a centre that does not read them, and where a crash
-    forgot them.
-
-    `release` is the pack release by which the lines were read, 0 for the packs of the program.
-    """
-
-    ledgers: Mapping[str, Ledger]
-    arrow_ipc: bytes
-    rows: int
-    alarms: tuple[Alarm, ...] | None = None
-    release: int = 0
-    places: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Sealer:
-    """What it takes to make an envelope of this collector's. `following` is the key that signs from a bundle on, where there is
-    one.
-    """
-
-    collector: str
-    key: SigningKey
-    to: AnalysisPublicKey
-    following: Following | None = None
-    copies: Copies | None = None
-
-    def put(self, spool: Spool, bundle: Bundle, *, last: bool = False) -> Link:
-        """Seal a bundle and spool it, and keep a copy of what was sealed. Raises SpoolFullError."""
-        payload = pack(bundle.ledgers, bundle.arrow_ipc, bundle.alarms, bundle.release)
-        lines = sum(ledger.received for ledger in bundle.ledgers.values())
-
-        def seal_at(sequence: int, previous: str) -> bytes:
-            header = Header(self.collector, sequence, previous, int(time.time() * 1000), bundle.rows, lines)
-            changed = self.following is not None and sequence >= self.following.first
-            return seal(payload, header, self.to, self.following.key if changed and self.following else self.key)
-
-        link = spool.put(seal_at, last=last)
-        if self.copies is not None:
-            try:
-                self.copies.add(link, payload)
-            except OSError as error:
-                log.warning("copy.unwritten", reason=error.strerror)
-        return link
 
 
 @dataclass(slots=True)

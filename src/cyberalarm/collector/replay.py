@@ -21,6 +21,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, BinaryIO
 
 from cyberalarm.collector import identity as identities
+from cyberalarm.collector.bundle import Sealer
 from cyberalarm.collector.centre import Centre
 from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.errors import ReplayedBeforeError, SpoolFullError
@@ -29,7 +30,7 @@ from cyberalarm.collector.handover import Handed, Wanted, Watcher
 from cyberalarm.collector.keeping import Keeping
 from cyberalarm.collector.keyring import Keyring
 from cyberalarm.collector.listed_sources import ListedSources
-from cyberalarm.collector.pipeline import Pipeline, Sealer
+from cyberalarm.collector.pipeline import Pipeline
 from cyberalarm.collector.positions import Positions
 from cyberalarm.collector.receive.archives import ArchiveError
 from cyberalarm.collector.receive.reading import (

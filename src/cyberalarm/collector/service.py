@@ -17,6 +17,7 @@ from cyberalarm import __version__
 from cyberalarm.collector import identity as identities
 from cyberalarm.collector import key_change
 from cyberalarm.collector import state as notes
+from cyberalarm.collector.bundle import Sealer
 from cyberalarm.collector.centre import PACKS_PATH, SOURCES_PATH, Centre
 from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.drift.watch import Watch
@@ -27,7 +28,7 @@ from cyberalarm.collector.keyring import Keyring
 from cyberalarm.collector.listed_sources import ListedSources
 from cyberalarm.collector.logs import TROUBLES
 from cyberalarm.collector.metrics import metrics_server
-from cyberalarm.collector.pipeline import CLOCK_FLOOR_S, Pipeline, Sealer
+from cyberalarm.collector.pipeline import CLOCK_FLOOR_S, Pipeline
 from cyberalarm.collector.positions import Positions
 from cyberalarm.collector.receive.chunk import Intake
 from cyberalarm.collector.receive.receivers import Receivers
