@@ -209,7 +209,7 @@ def main(minutes: int, folder: Path) -> None:
     )
     opening, first = open_week(folder / "week", largest)
     print(
-        f"a spool of {WEEK_BUNDLES:,} bundles opens in {opening:.2f} s; its oldest is read and checked in {first:.3f} s"
+        f"a spool of {WEEK_BUNDLES:,} bundles opens in {opening:.2f} s; its oldest is read and checked in {first * 1000:.1f} ms"
     )
 
 

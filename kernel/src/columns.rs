@@ -9,8 +9,8 @@ use arrow_array::{
     UInt16Array, UInt32Array, UInt64Array,
 };
 use arrow_buffer::{Buffer, OffsetBuffer};
-use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
+use arrow_ipc::{CompressionType, MetadataVersion};
 use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
 use std::sync::Arc;
 
@@ -164,7 +164,9 @@ impl Columns {
     pub fn to_ipc(&self, products: &[String], devices: &[String], travels: bool) -> Result<Vec<u8>, ArrowError> {
         let (codes, used) = used_only(&self.product, products);
         let batch = self.to_arrow(&codes, &used, devices)?;
-        let options = IpcWriteOptions::default().try_with_compression(travels.then_some(CompressionType::ZSTD))?;
+        // Eight bytes, not 64: with some sixty buffers a bundle, of which most are small, padding would outweigh them.
+        let options = IpcWriteOptions::try_new(8, false, MetadataVersion::V5)?;
+        let options = options.try_with_compression(travels.then_some(CompressionType::ZSTD))?;
         let mut writer = StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options)?;
         writer.write(&batch)?;
         writer.into_inner()

@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qsl, urlsplit
@@ -223,7 +223,9 @@ class FakeCentre:
     def status(self, request: SignedRequest, path: str) -> bytes:
         self.asked_status += 1
         request.verify(VerifyKey(self.collectors[request.collector]), "GET", path, b"", self.now())
-        self.in_use = InUse.from_query(dict(parse_qsl(urlsplit(path).query)))
+        said = InUse.from_query(dict(parse_qsl(urlsplit(path).query)))
+        self.in_use = replace(said, nonce="") if said else None
+        nonce = said.nonce if said and self.knows_nonces else ""
         keys = tuple(key.public for key in self.analysis)
         status = Status(
             request.collector,
@@ -238,7 +240,7 @@ class FakeCentre:
             self.bundle_form,
             Offer(self.release[0], releases.digest(self.release[1]), len(self.release[1])) if self.release else None,
             sources=self._offered_sources() if self.in_use and self.in_use.sources else None,
-            trust=self.trust(self.in_use.nonce) if self.in_use and self.in_use.nonce and self.knows_nonces else None,
+            trust=self.trust(nonce) if nonce else None,
         )
         return status.sign(self.receipt_key)
 

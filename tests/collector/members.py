@@ -58,11 +58,7 @@ def opened(config: CollectorConfig) -> Iterator[Service]:
         try:
             yield made
         finally:
-            for receiver in made._udp:
-                receiver._socket.close()
-            for listener in made._tcp:
-                listener._listener.close()
-                listener._selector.close()
+            made._receivers.close()
 
 
 def blocked(number: int, source: str = "") -> bytes:

@@ -130,6 +130,9 @@ def test_a_real_collector_from_its_first_moment_to_a_device_that_is_not_recognis
         assert bad.returncode == 1
         assert "5 of them are not recognised" in bad.stdout
         assert "→ Check the device's log format" in bad.stdout
+        wait_for("a sample", lambda: any(check.sample for check in found(member).values()))
+        told = cyberalarm("collector", "doctor", "--config", str(member.path)).stdout
+        assert "such a line, redacted: <13>Mar  0 00:00:00 gateway …: the" in told
     finally:
         assert end(process) == 0
     says(found(member)["Program"], Verdict.BAD, "not running")
@@ -370,8 +373,8 @@ def test_watch_shows_who_sends_what(member: Home, centre: FakeCentre, tmp_path: 
             sender.bind(("127.0.0.9", 0))
             until = time.monotonic() + 5
             while time.monotonic() < until and not shown.read_bytes():
-                sender.sendto(blocked(1), ("127.0.0.1", member.udp))
-                sender.sendto(STRANGE, ("127.0.0.1", member.udp))
+                for line in (blocked(1), blocked(2), STRANGE):
+                    sender.sendto(line, ("127.0.0.1", member.udp))
                 time.sleep(0.1)
         assert watching.wait(60) == 0
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -59,13 +60,17 @@ def place() -> Iterator[Path]:
         yield Path(made)
 
 
+# One of this run's own: others on this machine may test at the same time.
+HOST = f"127.{secrets.randbelow(250) + 1}.{secrets.randbelow(256)}.{secrets.randbelow(250) + 1}"
+
+
 def low_port(kind: socket.SocketKind) -> int:
     """A free port that needs a right."""
     first = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
     for port in range(min(first, 1024) - 1, 600, -1):
         with socket.socket(socket.AF_INET, kind) as probe:
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind((HOST, port))
             except OSError:
                 continue
             return port
@@ -95,7 +100,8 @@ def fenced(place: Path, data: Path, *command: str) -> list[str]:
 def test_it_receives_spools_and_ships_inside_the_fence(place: Path, centre: FakeCentre) -> None:
     udp, tcp = low_port(socket.SOCK_DGRAM), low_port(socket.SOCK_STREAM)
     home = Home.make(place / "collector")
-    text = home.path.read_text().replace(str(home.udp), str(udp)).replace(str(home.tcp), str(tcp))
+    text = home.path.read_text().replace(f"127.0.0.1:{home.udp}", f"{HOST}:{udp}")
+    text = text.replace(f"127.0.0.1:{home.tcp}", f"{HOST}:{tcp}")
     metrics = home.data / "metrics.sock"
     home.path.write_text(f'{text}[metrics]\nlisten = "unix:{metrics}"\n')
     enrol(home.config, centre.token().to_text())
@@ -115,8 +121,8 @@ def test_it_receives_spools_and_ships_inside_the_fence(place: Path, centre: Fake
             assert row in status
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for number in range(20):
-                sender.sendto(blocked(number), ("127.0.0.1", udp))
-        with socket.create_connection(("127.0.0.1", tcp)) as device:
+                sender.sendto(blocked(number), (HOST, udp))
+        with socket.create_connection((HOST, tcp)) as device:
             device.sendall(blocked(21) + b"\n" + STRANGE + b"\n")
             wait_for("the lines at the centre", lambda: centre.lines == 22)
         assert metrics.exists()

@@ -3,6 +3,7 @@ thief of the old key has nothing."""
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 from contextlib import suppress
@@ -235,3 +236,26 @@ def test_enrolling_again_in_the_middle_of_a_change(member: Home, centre: FakeCen
     Keyring(member.data).begin(Link(2, "ab" * 32))
     enrol(member.config, centre.token().to_text())
     assert Keyring(member.data).following is None
+
+
+def test_a_disk_that_takes_no_key_leaves_the_present_one(
+    service: Service, member: Home, centre: FakeCentre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the key is in place when writing fails, so that it is not surely on the disk."""
+    honest = SigningKey.save
+
+    def fail(key: SigningKey, path: Path) -> None:
+        honest(key, path)
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SigningKey, "save", fail)
+        ask_for_a_new_key(service)
+    assert list(member.data.glob("signing*")) == [member.data / "signing.key"]
+    bundle(service, 1)
+    assert service._shipper.step() == 0.0
+    service._ask_status()
+    assert service._keys.pending, "asked for once, done as soon as it can be"
+    bundle(service, 2)
+    assert service._shipper.step() == 0.0
+    assert centre.lines == 2

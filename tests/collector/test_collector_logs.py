@@ -11,7 +11,7 @@ import structlog
 
 from cyberalarm.collector import logs
 from cyberalarm.collector import state as notes
-from tests.collector.processes import cyberalarm, end, start, wait_for
+from tests.collector.processes import cyberalarm, end, python, start, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,6 +87,23 @@ def test_a_trouble_that_lasts_is_said_once(service: Service, monkeypatch: pytest
             service._write_state()
     service._write_state()
     assert stream.getvalue().count("state.unwritten") == 1
+
+
+WITHOUT_TABLES = """
+import sys
+from typer.main import get_command
+from cyberalarm.cli.nouns import app
+get_command(app).get_command(None, "collector")
+import cyberalarm.collector.service
+print("rich" in sys.modules)
+import rich.table
+from structlog.dev import ConsoleRenderer
+print(ConsoleRenderer(colors=False)(None, "info", {"event": "still there"}))
+"""
+
+
+def test_a_service_does_not_carry_what_only_prints_tables() -> None:
+    assert python(WITHOUT_TABLES).split("\n")[:2] == ["False", "still there"]
 
 
 def test_the_level_of_the_configuration_and_of_the_command_line(

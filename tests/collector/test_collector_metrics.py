@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -71,6 +71,13 @@ def ask(address: object, request: bytes = b"GET /metrics HTTP/1.1\r\nHost: x\r\n
             said += piece
     head, _, body = said.partition(b"\r\n\r\n")
     return head.decode().split("\r\n")[0], body
+
+
+def answers(address: object) -> bool:
+    """Is the page given? A machine that is very busy may let this asker's time pass, too."""
+    with suppress(ConnectionError):
+        return ask(address)[0] == "HTTP/1.1 200 OK"
+    return False
 
 
 @contextmanager
@@ -132,6 +139,7 @@ def test_every_metric_is_documented_with_its_labels_and_no_other() -> None:
     assert {PREFIX + name: sorted(re.findall(r"`(\w+)`", labels)) for name, labels in rows} == made
 
 
+@settings(deadline=None)
 @given(st.text(), st.floats() | st.integers(), st.text())
 def test_the_format_is_what_the_library_reads(label: str, value: float, meaning: str) -> None:
     metric = Metric("a_total", Kind.GAUGE, meaning)
@@ -196,16 +204,16 @@ def test_http_as_scrapers_speak_it() -> None:
 
 
 def test_slow_and_many_askers_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "PATIENCE", 1.0)
+    monkeypatch.setattr(serving, "PATIENCE", 4.0)
     with served() as server:
         slow = [socket.create_connection(server.address) for _ in range(serving.MOST * 3)]
         for one in slow:
             one.sendall(b"GET /met")
         began = time.monotonic()
         assert ask(server.address)[0] == "HTTP/1.1 200 OK"
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 3.5, "those before it were not waited for"
         assert len(server._askers) <= serving.MOST
-        wait_for("all to be let go", lambda: not server._askers, 10)
+        wait_for("all to be let go", lambda: not server._askers, 20)
         for one in slow:
             one.close()
 
@@ -216,8 +224,8 @@ def test_one_who_does_not_read_is_let_go(monkeypatch: pytest.MonkeyPatch) -> Non
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         deaf.connect(server.address)
         deaf.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
-        wait_for("the others", lambda: ask(server.address)[0] == "HTTP/1.1 200 OK", 5)
-        wait_for("it to be let go", lambda: not server._askers, 5)
+        wait_for("the others", lambda: answers(server.address), 20)
+        wait_for("it to be let go", lambda: not server._askers, 20)
 
 
 def test_a_defect_in_the_page_ends_nothing() -> None:

@@ -46,7 +46,7 @@ def copies(folder: Path, limit: int = 10**6) -> Copies:
 def put(folder: Path, *lines: bytes, limit: int = 10**6) -> bytes:
     """Take lines, spool them as one bundle with a copy; gives what its envelope holds."""
     gathered = pipeline(folder)
-    gathered.sealer = Sealer("c-test", SigningKey.generate(), TO.public, copies(folder, limit))
+    gathered.sealer = Sealer("c-test", SigningKey.generate(), TO.public, copies=copies(folder, limit))
     gathered.take(Chunk("gateway", b"".join(line + b"\n" for line in lines)))
     link = gathered.close_bundle()
     assert link
@@ -87,7 +87,7 @@ def test_a_copy_that_is_missing_or_damaged_is_said_so(tmp_path: Path) -> None:
 
 def test_a_disk_that_takes_no_copy_loses_no_bundle(tmp_path: Path) -> None:
     unwritable = Copies(tmp_path / "missing" / FOLDER, local_key(tmp_path), 10**6)
-    sealer = Sealer("c-test", SigningKey.generate(), TO.public, unwritable)
+    sealer = Sealer("c-test", SigningKey.generate(), TO.public, copies=unwritable)
     spool = Spool(tmp_path / "spool", 10**9)
     assert spool.head == BEGINNING
     assert sealer.put(spool, Bundle({"d-x": Ledger()}, b"", 0)) == spool.head != Link(0, "")

@@ -6,6 +6,7 @@ import base64
 import select
 import socket
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -217,6 +218,10 @@ class ConnectProxy:
                 self._carry(client, server)
 
     def _carry(self, client: socket.socket, server: socket.socket) -> None:
+        with suppress(ConnectionResetError):
+            self._carry_on(client, server)
+
+    def _carry_on(self, client: socket.socket, server: socket.socket) -> None:
         while True:
             for ready in select.select([client, server], [], [], 20)[0]:
                 content = ready.recv(65536)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
+import resource
 import socket
 import threading
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -203,3 +208,38 @@ def test_all_places_taken_by_many_sources_the_busiest_gives_one_up() -> None:
         for connection in others:
             connection.close()
         held.end()
+
+
+def test_without_descriptors_new_connections_wait_and_that_is_counted() -> None:
+    """The thread does not spin, and those that are connected are heard all the while."""
+    held = Listening(connections=40)
+    known = held.connect()
+    waiting = [held.connect("127.0.0.2") for _ in range(5)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    spare: list[int] = []
+    held.receiver._accept()
+    try:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (max(int(one.name) for one in Path("/proc/self/fd").iterdir()) + 1, hard)
+        )
+        with contextlib.suppress(OSError):
+            while True:
+                spare.append(os.dup(0))
+        held.receiver.start()
+        used = time.process_time()
+        wait_for("it is noticed", lambda: held.receiver.no_descriptors > 0)
+        known.sendall(b"<13>heard\n")
+        wait_for("the line of the known", lambda: held.collect() == [b"<13>heard"])
+        time.sleep(1.2)
+        assert time.process_time() - used < 0.6, "it spins"
+        assert held.receiver.no_descriptors <= 4
+    finally:
+        for one in spare:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    for number, one in enumerate(waiting):
+        one.sendall(b"<13>waited %d\n" % number)
+    wait_for("the others", lambda: len(held.collect()) == 6)
+    for one in (known, *waiting):
+        one.close()
+    held.end()

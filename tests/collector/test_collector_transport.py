@@ -19,8 +19,10 @@ from cyberalarm.collector.receive.chunk import Chunk
 from cyberalarm.collector.replay import _Run
 from cyberalarm.collector.ship import Shipper
 from cyberalarm.collector.transport import Patience
+from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.envelope import certificate
-from tests.collector.members import Home, blocked
+from tests.collector.fake_centre import Answer
+from tests.collector.members import Home, blocked, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -292,6 +294,23 @@ def test_cut_off_after_the_centre_has_stored_it(run: _Run, centre: FakeCentre, m
     assert (centre.lines, run.spool.waiting) == (1, 1), "stored, and not known here"
     recovers(run, centre)
     assert centre.arrivals == 2
+
+
+def test_a_centre_that_asks_for_patience_gets_it(run: _Run, centre: FakeCentre) -> None:
+    centre.answers.append(Answer(429, b"", {"Retry-After": "40"}))
+    assert 40 <= (run.shipper.step() or 0) < 60
+    recovers(run, centre)
+
+
+@pytest.mark.parametrize("years", [-20, 20])
+def test_a_clock_that_jumped_keeps_no_bundle_back(run: _Run, member: Home, centre: FakeCentre, years: int) -> None:
+    """The status is refused, which is said in plain words; what waits is sent all the same."""
+    centre.clock_ms = int(years * 365.25 * 86_400_000)
+    with opened(member.config) as service:
+        with pytest.raises(CyberAlarmError) as refused:
+            service._ask_status()
+        assert refused.value.code == "request-time"
+    recovers(run, centre)
 
 
 def test_an_idle_connection_is_closed(run: _Run, centre: FakeCentre, context: ssl.SSLContext, pin: str) -> None:

@@ -121,7 +121,8 @@ def test_a_page_for_people_where_tls_should_be() -> None:
 
 
 def test_the_connection_is_cut_or_goes_quiet_when_it_is_to_be_encrypted() -> None:
-    with serving(lambda c: c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")) as port:
+    at_once = b"\1\0\0\0\0\0\0\0"  # struct linger: on, no time
+    with serving(lambda c: (c.recv(10), c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once))) as port:
         says(obstacle(at(port), ()), "to be encrypted", "A filter on the way")
     with serving(lambda c: threading.Event().wait(2)) as port:
         says(obstacle(at(port), (), patience=0.3), "nothing comes back")

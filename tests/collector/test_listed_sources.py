@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cyberalarm.collector import state as notes
+from cyberalarm.collector.doctor.check import Verdict
+from cyberalarm.collector.doctor.sending import sources
 from cyberalarm.collector.enrol import enrol
 from cyberalarm.collector.errors import CentreUnreachableError
 from cyberalarm.collector.explain import explain
@@ -22,6 +24,7 @@ from cyberalarm.envelope.keys import SigningKey
 from cyberalarm.envelope.source_list import SourceList
 from tests.collector.members import Home, blocked
 from tests.collector.processes import wait_for
+from tests.collector.test_collector_doctor import noted
 from tests.collector.test_collector_pipeline import pipeline
 from tests.collector.test_collector_service import run_in_thread
 
@@ -200,6 +203,24 @@ def test_a_collector_fetches_the_list_that_its_centre_offers(member: Home, centr
     told = explain(member.config, ALLOWED)
     assert "listed by the centre" in told.source
     assert (told.outcome, told.rule) == (Outcome.KEPT, "let in from a source that the centre lists")
+
+
+def test_doctor_says_which_list_is_used_or_why_none(tmp_path: Path, home: Home) -> None:
+    made, raw = ListedSources(tmp_path, [KEY.verify_key]), naming(HOSTILE, "192.0.2.9")
+    home.data.mkdir()
+    noted(home)
+    state = notes.read(home.data)
+    assert state is not None
+    assert sources(state) == [], "a centre of before has no list"
+    made.follow(offered(raw), giving(raw))
+    [check] = sources(state.model_copy(update={"sources": made.note}))
+    assert (check.verdict, "list of 2 sources is in use" in check.found) == (Verdict.GOOD, True)
+    other = naming("192.0.2.1", by=OTHER)
+    made.follow(offered(other), giving(other))
+    [check] = sources(state.model_copy(update={"sources": made.note}))
+    assert check.verdict is Verdict.ATTENTION
+    assert "list of 2 sources is in use. A newer one is not: The list of sources was not signed" in check.found
+    assert check.next_step == "Code: sources-signature"
 
 
 def test_a_collector_that_is_not_enrolled_has_no_list(home: Home) -> None:

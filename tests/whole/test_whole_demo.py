@@ -167,7 +167,7 @@ def test_a_ledger_that_agrees_has_no_trouble() -> None:
 @pytest.mark.parametrize(
     ("own", "centre", "rows", "trouble"),
     [
-        (ledger(), ledger(), 6, "the event store holds 6 of 7 kept lines"),
+        (ledger(), ledger(), 6, "the event store holds 6 of 7 lines that were kept or recalled"),
         (ledger(), ledger(routine=2), 7, "the centre's ledger differs from the collector's"),
         (ledger(kept=6, routine=4), ledger(kept=6, routine=4), 6, "kept: 6 lines instead of 7"),
         (ledger(routine=2), ledger(routine=2), 7, "routine: 2 lines instead of 3"),

@@ -73,6 +73,7 @@ def test_packs_reach_a_collector_that_runs(own_centre: RealCentre, tmp_path: Pat
 
 def _journey(centre: RealCentre, home: Home, folder: Path, key: Path) -> None:
     wait_for("the collector", lambda: notes.read(home.data) is not None)
+    wait_for("the centre's list of sources, if it names nobody", lambda: _state(home).sources.number >= 1, ONE_ROUND)
     sent = _send(home, [turnstile(n) for n in range(20)])
     wait_for("strange lines", lambda: _ledger(home).outcomes[Outcome.UNRECOGNISED] == 20)
     built = _build(folder, key, 7, PACK)

@@ -10,27 +10,26 @@ import signal
 import sys
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from threading import Event
 from typing import Annotated
 
 import typer
 
+from cyberalarm.cli.certifying import certificate
 from cyberalarm.cli.collector_options import ConfigOption, OutputOption, chosen
 from cyberalarm.cli.collector_options import load as _load
 from cyberalarm.cli.doctor import check, doctor, support, tell_check
 from cyberalarm.cli.printing import (
     ExitCode,
     Output,
-    byte_progress,
     print_document,
     print_rows,
     result_console,
 )
+from cyberalarm.cli.replaying import replay
 from cyberalarm.cli.sent import show_sent
 from cyberalarm.cli.trusted import show_trusted
 from cyberalarm.collector import logs
-from cyberalarm.core.outcome import Ledger
 
 app = typer.Typer(no_args_is_help=True, help="Run a collector on a member's network.")
 
@@ -91,37 +90,8 @@ def enrol(
     result_console().print(f"Enrolled as {identity.collector} at {identity.centre}.")
 
 
-@app.command()
-def replay(
-    files: Annotated[list[Path], typer.Argument(help="Files of log lines.", exists=True, dir_okay=False)],
-    config: ConfigOption = None,
-    device: Annotated[str | None, typer.Option(help="Count all files as one device of this name.")] = None,
-    output: OutputOption = Output.HUMAN,
-) -> None:
-    """Send old log files as if their lines had just arrived; their own times are kept. Exit code 4 when bundles still wait."""
-    from cyberalarm.collector.replay import replay as replay_files
-
-    with byte_progress() as progress:
-        task = progress.add_task("Replaying", total=sum(path.stat().st_size for path in files))
-        done = replay_files(_load(config), files, on_progress=lambda n: progress.advance(task, n), device=device)
-    ledgers = {name: ledger.to_json() for name, ledger in done.devices.items()}
-    document = {"devices": ledgers, "bundles": done.bundles, "unsent": done.unsent, "trouble": done.trouble}
-
-    def show() -> None:
-        _print_ledgers(done.devices)
-        result_console().print(f"{done.bundles} bundles, {done.unsent} still to be sent. {done.trouble}".rstrip())
-
-    print_document(output, document, show)
-    raise typer.Exit(ExitCode.INCOMPLETE if done.unsent else ExitCode.DONE)
-
-
-def _print_ledgers(devices: dict[str, Ledger]) -> None:
-    from rich.table import Table
-
-    table = Table("Device", "Received", *(o.value for o in next(iter(devices.values()), Ledger()).outcomes), box=None)
-    for name, ledger in devices.items():
-        table.add_row(name, f"{ledger.received:,}", *(f"{n:,}" for n in ledger.outcomes.values()))
-    result_console().print(table)
+app.command()(replay)
+app.command()(certificate)
 
 
 @app.command("rotate-key")

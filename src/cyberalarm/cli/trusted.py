@@ -6,8 +6,6 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
 from cyberalarm.cli.collector_options import ConfigOption, OutputOption, load
 from cyberalarm.cli.printing import Output, print_rows, result_console
 
@@ -32,6 +30,8 @@ def _document(row: Trusted) -> dict[str, object]:
 
 
 def _show(rows: list[Trusted]) -> None:
+    from rich.table import Table
+
     from cyberalarm.collector.trusted import OWN
 
     table = Table("Name", "Kind", "Applied", "Seen", "As of", "Who", box=None)

@@ -24,6 +24,7 @@ from cyberalarm.collector import machine
 from cyberalarm.collector.config import CollectorConfig, beside
 from cyberalarm.collector.receive.endpoint import split_endpoint
 from cyberalarm.collector.toml_places import nearest, places
+from cyberalarm.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,6 +139,7 @@ def known_keys(
 
 def _remarks(config: CollectorConfig, path: Path | None) -> Iterator[Remark]:
     yield from _addresses(config)
+    yield from _certificate(config)
     yield from _own_networks(config)
     yield from _trusted_networks(config)
     yield from _time_zone(config)
@@ -179,6 +181,18 @@ def _addresses(config: CollectorConfig) -> Iterator[Remark]:
             f"The operating system grants {bound:,} bytes of the {config.listen.receive_buffer:,} that are asked for.",
             machine.raise_buffer(config.listen.receive_buffer),
         )
+
+
+def _certificate(config: CollectorConfig) -> Iterator[Remark]:
+    """Could TLS be served with the files that are named?"""
+    if not config.listen.tls:
+        return
+    from cyberalarm.collector.receive.tls import TlsDoor, TlsFiles
+
+    try:
+        TlsDoor(TlsFiles.of(config.tls, config.data))
+    except ConfigurationError as error:
+        yield Remark(Severity.MISTAKE, error.what, error.next_step, "listen.tls")
 
 
 def _reads_files(config: CollectorConfig) -> bool:

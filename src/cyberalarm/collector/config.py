@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from cyberalarm.collector.receive.sections import Drop, Files, Tls, under
 from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.core.known_sources import chosen
 from cyberalarm.envelope.errors import KeyRefused
@@ -99,6 +100,7 @@ class Listen(_Section):
 
     udp: list[Endpoint] = ["0.0.0.0:514"]
     tcp: list[Endpoint] = ["0.0.0.0:514"]
+    tls: list[Endpoint] = []
     tcp_connections: int = Field(default=100, ge=1, le=10_000)
     receive_buffer: int = Field(default=16 * 1024 * 1024, ge=65_536)
 
@@ -135,6 +137,9 @@ class Metrics(_Section):
 class CollectorConfig(_Section):
     data: Path = Path("collector-data")
     listen: Listen = Listen()
+    tls: Tls = Tls()
+    files: Files = []
+    drop: Drop = Drop()
     networks: Networks = Networks()
     packs: PackUpdates = PackUpdates()
     device: list[Called] = Field(default=[], max_length=2_000)
@@ -184,5 +189,6 @@ def load(path: Path | None) -> CollectorConfig:
 
 
 def beside(path: Path, config: CollectorConfig) -> CollectorConfig:
-    """The same configuration with its folder taken as relative to its file."""
-    return config.model_copy(update={"data": (path.parent / config.data).resolve()})
+    """The same configuration with its paths taken as relative to its file."""
+    paths = under(path.parent, config.tls, config.files, config.drop)
+    return config.model_copy(update={"data": (path.parent / config.data).resolve(), **paths})

@@ -73,3 +73,9 @@ class CentreRefusedError(RefusedError):
     def __init__(self, code: str, detail: str, *, expected: int | None = None) -> None:
         super().__init__(detail, code=code)
         self.expected = expected
+
+
+class ReplayedBeforeError(RefusedError):
+    """A file with this content was taken before, as a whole or in part."""
+
+    code = "replayed-before"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cyberalarm.collector.errors import BusyFolderError
+from cyberalarm.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,3 +75,17 @@ def is_held(folder: Path) -> bool:
     except OSError:
         return False
     return False
+
+
+def as_owner(folder: Path) -> None:
+    """Raises ConfigurationError when a folder that is there belongs to another user, who could not read what is written now."""
+    if not folder.exists() or folder.stat().st_uid == os.geteuid():
+        return
+    try:
+        owner = pwd.getpwuid(folder.stat().st_uid).pw_name
+    except KeyError:
+        owner = str(folder.stat().st_uid)
+    raise ConfigurationError(
+        f"{folder} belongs to {owner}, who could not read what would be written there now.",
+        next_step=f"Run it as that user: sudo -u {owner} …",
+    )

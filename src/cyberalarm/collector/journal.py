@@ -3,8 +3,8 @@
 Invariants
 - A file `<sequence>.journal` belongs to the bundle that will have this sequence. It is removed once that bundle is in the spool,
   and not used when the spool has it already, so nothing is sent twice.
-- A record is the ledgers of the whole bundle so far, and the rows since the record before. It holds what will leave the site,
-  never a line; it is sealed with a key of this machine.
+- A record is the ledgers of the whole bundle so far, how far files were read for it, and the rows since the record before. It holds
+  what will leave the site, never a line; it is sealed with a key of this machine.
 - Whatever is on the disk can be read: a record that was torn ends its file, and those before it stand.
 
 It is written to by the pipeline's thread. When the disk is full there is no journal, and `write` says so.
@@ -12,6 +12,7 @@ It is written to by the pipeline's thread. When the disk is full there is no jou
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 from contextlib import suppress
@@ -47,6 +48,7 @@ class Recovered:
     ledgers: Mapping[str, Ledger]
     arrow_ipc: bytes
     rows: int
+    places: Mapping[str, str]
 
 
 class Journal:
@@ -59,12 +61,16 @@ class Journal:
         self._records = 0
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def write(self, sequence: int, ledgers: Mapping[str, Ledger], rows: bytes) -> None:
+    def write(
+        self, sequence: int, ledgers: Mapping[str, Ledger], rows: bytes, places: Mapping[str, str] | None = None
+    ) -> None:
         """Add a record for the bundle that will have this sequence; on the disk when this returns. Raises OSError, and then the
         file ends before the record.
         """
         file = self._open(sequence)
-        sealed = self._key.seal(pack(ledgers, rows), _about(sequence, self._records))
+        told = json.dumps(dict(places or {})).encode("ascii")
+        record = _LENGTH.pack(len(told)) + told + pack(ledgers, rows)
+        sealed = self._key.seal(record, _about(sequence, self._records))
         start = file.tell()
         try:
             file.write(_LENGTH.pack(len(sealed)) + sealed)
@@ -114,25 +120,29 @@ class Journal:
 
     def _read(self, path: Path, sequence: int) -> Recovered | None:
         ledgers: Mapping[str, Ledger] = {}
+        places: Mapping[str, str] = {}
         streams = []
         with path.open("rb") as file:
             for number, sealed in enumerate(_records(file)):
                 try:
-                    ledgers, rows = unpack(self._key.open(sealed, _about(sequence, number)))
+                    record = self._key.open(sealed, _about(sequence, number))
+                    end = _LENGTH.size + _LENGTH.unpack_from(record)[0]
+                    ledgers, rows = unpack(record[end:])
+                    places = json.loads(record[_LENGTH.size : end])
                 except (SealRefused, PayloadMalformed):
                     break
                 streams.append(rows)
         if not streams:
             return None
         arrow_ipc, rows_in_all = joined(streams)
-        return Recovered(sequence, ledgers, arrow_ipc, rows_in_all)
+        return Recovered(sequence, ledgers, arrow_ipc, rows_in_all, places)
 
     def _path(self, sequence: int) -> Path:
         return self._folder / f"{sequence:020d}{_SUFFIX}"
 
 
 def _about(sequence: int, number: int) -> bytes:
-    return f"journal 1 {sequence} {number}".encode("ascii")
+    return f"journal 2 {sequence} {number}".encode("ascii")
 
 
 def _records(file: BinaryIO) -> Iterator[bytes]:

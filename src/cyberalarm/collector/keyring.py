@@ -7,6 +7,7 @@ the centre has confirmed it, the new key takes the place of `signing.key`.
 Invariants
 - A kill at any step leaves a collector that goes on by itself: before the file appears with the old key, afterwards with the new
   one.
+- A key that could not be written down is not used.
 - The old private key is gone once the change is confirmed. What it signed and what still waits is vouched for by the new one.
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from cyberalarm.collector import identity as identities
@@ -40,9 +42,12 @@ class Following:
 
 
 class Keyring:
+    """For several threads: one begins a change, another makes it known."""
+
     def __init__(self, folder: Path) -> None:
         """Raises NotEnrolledError when there is no key, KeyRefused when one is damaged."""
         self._folder = folder
+        self._lock = Lock()
         self.current = identities.signing_key(folder)
         found = sorted(int(match[1]) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name)))
         for first in found[:-1]:
@@ -63,15 +68,21 @@ class Keyring:
 
         Does nothing more while a change is not confirmed. Raises OSError.
         """
-        if self.following is not None and self.pending:
-            return self.following
-        before = self.following
-        made = Following(head.sequence + 1, SigningKey.generate())
-        made.key.save(self._path(made.first))
-        self.following = made
-        if before is not None and before.first != made.first:
-            self._path(before.first).unlink(missing_ok=True)
-        return made
+        with self._lock:
+            if self.following is not None and self.pending:
+                return self.following
+            before, made = self.following, Following(head.sequence + 1, SigningKey.generate())
+            try:
+                made.key.save(self._path(made.first))
+            except OSError:
+                with suppress(OSError):
+                    self._path(made.first).unlink(missing_ok=True)  # in place, but not surely on the disk
+                raise
+            self.following = made
+            if before is not None and before.first != made.first:
+                with suppress(OSError):  # the next start removes it
+                    self._path(before.first).unlink(missing_ok=True)
+            return made
 
     def announcement(self, collector: str) -> KeyChange | None:
         """What the centre is to be told, None when it knows all."""
@@ -81,9 +92,10 @@ class Keyring:
 
     def confirmed(self) -> None:
         """The centre knows the new key. Raises OSError."""
-        if self.following is not None:
-            self.following.key.save(identities.key_path(self._folder))
-            self.current = self.following.key
+        with self._lock:
+            if self.following is not None:
+                self.following.key.save(identities.key_path(self._folder))
+                self.current = self.following.key
 
     def voucher(self, link: Link) -> str:
         """The new key's word for a bundle that an older one signed; empty for one of its own."""
@@ -93,11 +105,12 @@ class Keyring:
 
     def forget(self, done: Link) -> None:
         """Tidy up once no bundle of before the change waits any more; `done` was receipted last."""
-        if self.following is not None and not self.pending and done.sequence >= self.following.first - 1:
-            with suppress(OSError):
-                self._path(self.following.first).unlink()
-                flush_folder(self._folder)
-                self.following = None
+        with self._lock:
+            if self.following is not None and not self.pending and done.sequence >= self.following.first - 1:
+                with suppress(OSError):
+                    self._path(self.following.first).unlink()
+                    flush_folder(self._folder)
+                    self.following = None
 
     def drop(self) -> None:
         """Forget a change, as where the chain begins anew: the present key stays. Raises OSError."""

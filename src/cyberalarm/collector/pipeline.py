@@ -6,6 +6,7 @@ Invariants
   `recalled` for lines that were routine when they came. That stays so when the disk is full: a bundle that was drained but could
   not be written is kept as it is and tried again.
 - A bundle's rows were all read by the packs that its summary began with: other packs (`use`) come in between two bundles.
+- How far files were read (`Chunk.place`) is noted with the bundle that holds their lines, and counts once that is in the spool.
 - Lines are taken from the intake only while there is room for what they may become.
 - What is gathered is in the journal within a second, where there is one, and a bundle that a crash left there is spooled first.
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from cyberalarm.collector.journal import Journal
     from cyberalarm.collector.keyring import Following
     from cyberalarm.collector.listed_sources import Ranges
+    from cyberalarm.collector.positions import Positions
     from cyberalarm.collector.sent import Copies
     from cyberalarm.collector.spool import Link, Spool
     from cyberalarm.core.alarm import Alarm
@@ -70,6 +72,7 @@ class Bundle:
     rows: int
     alarms: tuple[Alarm, ...] | None = None
     release: int = 0
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ class Pipeline:
         watch: Watch | None = None,
         journal: Journal | None = None,
         listed: Ranges | None = None,
+        positions: Positions | None = None,
     ) -> None:
         self._config = config
         self.library = library
@@ -141,6 +145,9 @@ class Pipeline:
         self._spool = spool
         self.sealer = sealer
         self._watch = watch
+        self._positions = positions
+        self._places: dict[str, str] = {}
+        self._hurried = False
         self.tells_alarms = False
         self.recalls = False
         self._ledgers: dict[str, Ledger] = {}
@@ -150,7 +157,9 @@ class Pipeline:
         self._noted = 0.0
         self._unnoted = 0
         found = journal.recover(spool.head.sequence) if journal is not None else []
-        self._recovered = deque(Bundle(one.ledgers, one.arrow_ipc, one.rows) for one in found)
+        self._recovered = deque(Bundle(one.ledgers, one.arrow_ipc, one.rows, places=one.places) for one in found)
+        if positions is not None:
+            positions.expect([one.places for one in found if one.places])
         if found:
             log.info("journal.recovered", lines=self.unspooled)
         self._opened = 0.0
@@ -177,15 +186,21 @@ class Pipeline:
             self._summary = Summary(self.library.kernel)
 
     def take(self, chunk: Chunk, *, reference_ms: int | None = None) -> None:
-        """Take in a chunk. `reference_ms` is when its lines were written, if that was not now."""
+        """Take in a chunk. `reference_ms` is when its lines were written, if the chunk does not say it, and that was not now."""
+        if chunk.place is not None:
+            self._places[chunk.place.key] = chunk.place.value
+        if not chunk.lines and not chunk.overflow:
+            self._note_places()
+            return
         self.change_packs()
+        reference_ms = chunk.reference_ms if reference_ms is None else reference_ms
         self._take_up_list()
         found = by_host(chunk.lines)
         for host, lines in found:
             whole = chunk.lines if len(found) == 1 else lines
-            self._take(Chunk(self._devices.sender(chunk.source, host), whole), reference_ms)
+            self._take(Chunk(self._devices.sender(chunk.source, host), whole, tally=chunk.tally), reference_ms)
         if chunk.overflow:
-            self.pass_over(Chunk(chunk.source, b"", chunk.overflow))
+            self._count_overflow(chunk.source, chunk.overflow, chunk.tally)
         self._recall()
 
     def _take(self, chunk: Chunk, reference_ms: int | None) -> None:
@@ -204,13 +219,16 @@ class Pipeline:
         counts = batch.counts()
         ledger.add(counts)
         view.ledger.add(counts)
-        view.last_line = now
+        if chunk.tally is not None:
+            chunk.tally(device, counts)
+        if reference_ms is None:  # nobody waits for the next line of old ones
+            view.last_line = now
         view.absurd_times += batch.absurd_times
         products = batch.products()
         for product, lines in products:
             view.products[product] = view.products.get(product, 0) + lines
         self.known.saw(chunk.lines, batch.outcomes, decode)
-        if self._watch is not None:
+        if self._watch is not None and reference_ms is None:
             self._watch.saw(device, chunk.lines, batch, (counts, products), decode)
 
     def tick(self) -> None:
@@ -228,7 +246,7 @@ class Pipeline:
         sequence = self._spool.head.sequence + 1 + len(self._recovered) + (self._pending is not None)
         rows, _ = self._summary.checkpoint()
         try:
-            self._journal.write(sequence, self._ledgers, rows)
+            self._journal.write(sequence, self._ledgers, rows, self._places)
         except OSError as error:
             # The rows of this second are in no record, so neither may later ones be: the ledgers would tell of more than the rows.
             if self._journalled:
@@ -250,14 +268,25 @@ class Pipeline:
             if device in self.views:
                 self.views[device].ledger.recalled += lines
 
+    def hurry(self) -> None:
+        """Close the bundle that is open as soon as may be. From any thread."""
+        self._hurried = True
+
     def pass_over(self, chunk: Chunk) -> None:
         """Count a chunk's lines as overflow without looking at them: the collector ends, and there is no room."""
-        _, ledger, view = self._device(chunk.source)
+        if chunk.place is not None:
+            return  # it is read again after the next start
+        self._count_overflow(chunk.source, chunk.lines.count(b"\n") + chunk.overflow, None)
+
+    def _count_overflow(self, source: str, lines: int, tally: Callable[[str, list[int]], None] | None) -> None:
+        device, ledger, view = self._device(source)
         counts = [0] * len(OUTCOMES)
-        counts[OUTCOMES.index(Outcome.OVERFLOW)] = chunk.lines.count(b"\n") + chunk.overflow
+        counts[OUTCOMES.index(Outcome.OVERFLOW)] = lines
         ledger.add(counts)
         view.ledger.add(counts)
-        self._unnoted += sum(counts)
+        self._unnoted += lines
+        if tally is not None:
+            tally(device, counts)
 
     def dropped(self, source: str, datagrams: int) -> None:
         """Note datagrams that the operating system dropped at a listener before anybody could see them."""
@@ -287,6 +316,7 @@ class Pipeline:
         return (
             self._waits
             or self._news
+            or self._hurried
             or bool(self._next)
             or now - self._opened >= self._config.bundle_seconds
             or self._summary.rows >= self._config.bundle_rows
@@ -320,8 +350,8 @@ class Pipeline:
                 return None
             arrow_ipc, rows = self._summary.drain()
             alarms = self._watch.told() if self._watch is not None and self.tells_alarms else None
-            self._pending = Bundle(self._ledgers, arrow_ipc, rows, alarms, self.library.release)
-            self._ledgers = {}
+            self._pending = Bundle(self._ledgers, arrow_ipc, rows, alarms, self.library.release, self._places)
+            self._ledgers, self._places, self._hurried = {}, {}, False
             self._unnoted = 0
             self.change_packs()
         return self._put(self._pending, self._forget_pending, last=last)
@@ -331,6 +361,8 @@ class Pipeline:
 
     def _put(self, bundle: Bundle, done: Callable[[], object], *, last: bool) -> Link | None:
         try:
+            if bundle.places and self._positions is not None:
+                self._positions.intend(self._spool.head.sequence + 1, bundle.places)
             link = self.sealer.put(self._spool, bundle, last=last)
         except SpoolFullError as error:
             if not self._retry_at:  # once, until there is room again
@@ -341,6 +373,9 @@ class Pipeline:
             log.info("pipeline.room_again")
         self._retry_at = 0.0
         done()
+        if bundle.places and self._positions is not None:
+            self._positions.reached(link.sequence)
+        self._note_places()
         try:
             self._devices.save()
         except OSError as error:
@@ -348,6 +383,16 @@ class Pipeline:
         if self._journal is not None:
             self._journal.spooled(link.sequence)
         return link
+
+    def _note_places(self) -> None:
+        """Where files ended without lines that wait, that counts at once."""
+        if self._places and not self._ledgers and not self._waits and self._positions is not None:
+            try:
+                self._positions.put(self._places)
+            except SpoolFullError as error:
+                log.warning("pipeline.no_room", code=error.code)
+                return
+            self._places = {}
 
     @property
     def unspooled(self) -> int:

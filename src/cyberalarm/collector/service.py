@@ -21,16 +21,16 @@ from cyberalarm.collector.centre import PACKS_PATH, SOURCES_PATH, Centre
 from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.drift.watch import Watch
 from cyberalarm.collector.errors import PartFailedError
+from cyberalarm.collector.handover import Collecting
 from cyberalarm.collector.keeping import Keeping
 from cyberalarm.collector.keyring import Keyring
 from cyberalarm.collector.listed_sources import ListedSources
 from cyberalarm.collector.logs import TROUBLES
 from cyberalarm.collector.metrics import metrics_server
 from cyberalarm.collector.pipeline import CLOCK_FLOOR_S, Pipeline, Sealer
+from cyberalarm.collector.positions import Positions
 from cyberalarm.collector.receive.chunk import Intake
-from cyberalarm.collector.receive.endpoint import as_text
-from cyberalarm.collector.receive.tcp import TcpReceiver
-from cyberalarm.collector.receive.udp import UdpReceiver
+from cyberalarm.collector.receive.receivers import Receivers
 from cyberalarm.collector.ship import Shipper
 from cyberalarm.collector.spool import Spool
 from cyberalarm.collector.standing import Standing
@@ -66,11 +66,11 @@ class Service:
         self._lock = RLock()
         # First of all, so that what arrives while the rest is made ready waits with the operating system.
         self._intake = Intake()
-        listen = config.listen
-        self._udp = [UdpReceiver(e, listen.receive_buffer, self._intake) for e in listen.udp]
-        self._tcp = [TcpReceiver(e, listen.tcp_connections, self._intake) for e in listen.tcp]
+        self._receivers = Receivers(config, self._intake)
+        self._udp, self._tcp = self._receivers.udp, self._receivers.tcp
         self._metrics = metrics_server(config.metrics.listen, lambda: self._note)
         self._spool = Spool(config.data / "spool", config.spool_bytes)
+        positions = Positions(config.data, self._spool.head.sequence)
         keeping = Keeping.opened(config)
         identity, keys = self._identity, self._keys
         sealer = Sealer(identity.collector, keys.current, identity.analysis_key, keys.following, keeping.copies)
@@ -79,7 +79,12 @@ class Service:
         library = self._updates.load()
         self._sources = ListedSources(config.data, identity.receipt_keys)
         names, listed = DeviceNames(config.data, config.device), self._sources.load()
-        self._pipeline = Pipeline(config, library, names, self._spool, sealer, self._watch, keeping.journal, listed)
+        self._pipeline = Pipeline(
+            config, library, names, self._spool, sealer, self._watch, keeping.journal, listed, positions
+        )
+        self._receivers.read_files(
+            config, Collecting(positions, self._intake, self._pipeline.hurry, lambda: self._spool.waiting)
+        )
         where = (identity.centre, identity.pin, config.proxy, identity.next_pins)
         self._centre, to_ship = Centre(*where), Centre(*where)
         self._shipper = Shipper(to_ship, identity, self._spool, self._lock, keys)
@@ -99,29 +104,26 @@ class Service:
 
     def run(self, stop: Event) -> None:
         """Work until `stop` is set, then put away what has arrived. Raises PartFailedError, after putting away."""
-        receivers: list[UdpReceiver | TcpReceiver] = [*self._udp, *self._tcp]
-        for receiver in receivers:
-            receiver.start()
+        self._receivers.start()
         self._shipper.start()
         self._status_thread.start()
         if self._metrics:
             self._metrics.start()
         self._supervisor.ready("Receiving.")
-        log.info("collector.running", udp=[r.address[1] for r in self._udp], tcp=[r.address[1] for r in self._tcp])
+        log.info("collector.running", **self._receivers.ports)
         failed: list[str] = []
         while not stop.is_set() and not failed:
             self._turn(0.2)
-            if not all(part.alive for part in (*receivers, self._shipper)):
-                failed = [r.endpoint for r in receivers if not r.alive] or ["shipping"]
-        self._end(receivers)
+            failed = self._receivers.dead or ([] if self._shipper.alive else ["shipping"])
+        self._end()
         if failed:
             raise PartFailedError(f"A part of the collector has failed: {', '.join(failed)}.", next_step="See its log.")
 
-    def _end(self, receivers: list[UdpReceiver | TcpReceiver]) -> None:
+    def _end(self) -> None:
         """Take in what has arrived, spool it, and end. What finds no room is at least counted."""
         self._supervisor.stopping()
-        self._intake.closing.set()
-        ender = Thread(target=lambda: [receiver.stop() for receiver in receivers], name="end receivers", daemon=True)
+        self._intake.close()
+        ender = Thread(target=self._receivers.stop, name="end receivers", daemon=True)
         ender.start()
         while ender.is_alive() or not self._intake.empty:
             self._supervisor.alive()
@@ -263,10 +265,13 @@ class Service:
             return
         if not key_change.wanted(self._config, self._keys):
             return
-        with self._lock:
-            following = self._keys.begin(self._spool.head)
-            self._pipeline.sealer = replace(self._pipeline.sealer, key=self._keys.current, following=following)
-        key_change.begun(self._config)
+        try:
+            with self._lock:
+                following = self._keys.begin(self._spool.head)
+                self._pipeline.sealer = replace(self._pipeline.sealer, key=self._keys.current, following=following)
+            key_change.begun(self._config)
+        except OSError as error:
+            log.warning("identity.unwritten", reason=error.strerror)
         self._shipper.wake.set()
 
     def _write_state(self) -> None:
@@ -278,9 +283,7 @@ class Service:
             written=time.time(),
             started=self._started,
             version=__version__,
-            listening=notes.ListeningNote(
-                udp=[as_text(r.address) for r in self._udp], tcp=[as_text(r.address) for r in self._tcp]
-            ),
+            listening=self._receivers.listening,
             spool=notes.SpoolNote(
                 waiting=self._spool.waiting,
                 bytes=self._spool.size,
@@ -294,8 +297,12 @@ class Service:
             packs=self._updates.note_of(self._pipeline.library),
             sources=self._sources.note,
             known_seen=dict(self._pipeline.known.seen),
-            turned_away=sum(r.turned_away for r in self._tcp),
-            connections=sum(r.open_connections for r in self._tcp),
+            turned_away=self._receivers.turned_away,
+            connections=self._receivers.open_connections,
+            no_descriptors=self._receivers.no_descriptors,
+            tls=self._receivers.tls_note,
+            files=self._receivers.files_note,
+            drop=self._receivers.drop_note,
             intake=notes.IntakeNote(bytes=waiting, limit=most_waiting),
             minimum_version=self._minimum_version,
             troubles=dict(TROUBLES),

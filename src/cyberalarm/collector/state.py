@@ -116,12 +116,51 @@ class SeenNote(_Note):
 class ListeningNote(_Note):
     udp: list[str]
     tcp: list[str]
+    tls: list[str] = []
+
+
+class TlsFailureNote(_Note):
+    """Handshakes that failed for one reason (`receive.tls.Failure`): how often, from where and when the last time."""
+
+    why: str
+    times: int
+    source: str
+    last: float
+
+
+class TlsNote(_Note):
+    """`expires` is when the certificate ends, 0 without TLS; `trouble` why changed files are not used."""
+
+    expires: float = 0.0
+    trouble: str = ""
+    failures: list[TlsFailureNote] = []
+
+
+class FilesNote(_Note):
+    """Files that grow: how many are followed, by path why others are not; `positions_lost`: what was read before is not known."""
+
+    following: int = 0
+    troubles: dict[str, str] = {}
+    positions_lost: bool = False
+
+
+class DropNote(_Note):
+    """As `receive.drop.Progress`; without a folder there is none."""
+
+    folder: str = ""
+    waiting: int = 0
+    reading: str = ""
+    read: int = 0
+    size: int = 0
+    done: int = 0
+    failed: int = 0
+    trouble: str = ""
 
 
 class State(_Note):
     """`clock_ahead_ms` is against the centre, None while unknown. `turned_away` counts TCP connections beyond the bound, and
-    `connections` are those that are open. `minimum_version` is the centre's. `troubles` counts, by code, how often each began
-    in this run.
+    `connections` are those that are open; `no_descriptors` counts how often none could be taken because the process had no file
+    descriptor left. `minimum_version` is the centre's. `troubles` counts, by code, how often each began in this run.
     """
 
     written: float
@@ -134,6 +173,10 @@ class State(_Note):
     clock_ahead_ms: int | None
     clock_unset: bool = False
     turned_away: int = 0
+    no_descriptors: int = 0
+    tls: TlsNote = TlsNote()
+    files: FilesNote = FilesNote()
+    drop: DropNote = DropNote()
     connections: int = 0
     intake: IntakeNote = IntakeNote()
     minimum_version: str = ""

@@ -120,6 +120,7 @@ def _secrets(config: CollectorConfig | None) -> Iterable[str]:
     yield from (name for name in {host, host.partition(".")[0]} if len(name) > 2 and name != "localhost")
     if config is None:
         return
+    yield from _names_of_devices(config)
     try:
         identity = identities.load(config.data)
         through = Centre(identity.centre, "", config.proxy).through
@@ -131,6 +132,18 @@ def _secrets(config: CollectorConfig | None) -> Iterable[str]:
             if text:
                 yield text
                 yield unquote(text)
+
+
+def _names_of_devices(config: CollectorConfig) -> Iterable[str]:
+    """What the member calls devices, and the hosts that lines name; addresses go in any case."""
+    state = notes.read(config.data)
+    sources = [note.source for note in state.devices.values()] if state else []
+    for source in sources:
+        if not source.startswith("listener "):
+            yield source
+            yield from (part for part in source.strip("()").split() if len(part) > 2)
+    for called in config.device:
+        yield from (text for text in (called.name, called.host) if len(text) > 2)
 
 
 def _configuration(path: Path | None) -> str:
@@ -171,6 +184,8 @@ def _redacted(table: dict[str, object], section: str = "") -> dict[str, object]:
             found[key] = [
                 f"[network]/{str(one).rpartition('/')[2]}" if "/" in str(one) else "[address]" for one in value
             ]
+        elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
+            found[key] = f"[{len(value)} entries]"
         elif key == "proxy":
             found[key] = "[a proxy]" if value else ""
         else:
@@ -188,6 +203,12 @@ def _state(config: CollectorConfig) -> str:
         device["source"] = (
             device["source"] if _LISTED.match(device["source"].removeprefix("listener ")) else "[address]"
         )
+    for failure in found["tls"]["failures"]:
+        failure["source"] = "[address]"
+    # Files are often named for addresses.
+    found["files"]["troubles"] = {f"file {n}": why for n, why in enumerate(found["files"]["troubles"].values(), 1)}
+    found["drop"]["reading"] = "[file]" if found["drop"]["reading"] else ""
+    found["drop"]["trouble"] = "[a trouble]" if found["drop"]["trouble"] else ""
     return _json(found)
 
 

@@ -1,4 +1,4 @@
-"""A self-made TLS certificate for the centre, which registration tokens pin.
+"""A self-made TLS certificate: for the centre, which registration tokens pin, and for a collector that takes syslog over TLS.
 
 P-256 (every TLS stack has it), two years. Does not renew: a new certificate means a new pin, which the
 operator plans.
@@ -75,6 +75,14 @@ def pin(pem: bytes) -> str:
     except ValueError as error:
         raise KeyRefused("This is not a certificate in PEM form.") from error
     return hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
+
+
+def valid_until(pem: bytes) -> datetime:
+    """When the first certificate ends to be valid. Raises KeyRefused when there is none."""
+    try:
+        return x509.load_pem_x509_certificate(pem).not_valid_after_utc
+    except ValueError as error:
+        raise KeyRefused("This is not a certificate in PEM form.") from error
 
 
 def issuer(der: bytes) -> str:

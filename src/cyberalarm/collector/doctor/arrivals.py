@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cyberalarm.core.outcome import OUTCOMES
+from cyberalarm.core.outcome import OUTCOMES, Outcome
 
 if TYPE_CHECKING:
     from cyberalarm.collector.state import DeviceNote, State
@@ -27,7 +27,8 @@ class Arrival:
 
     @property
     def understood(self) -> bool:
-        return bool(self.products)
+        """Is a product known, and not more than half of the lines unknown?"""
+        return bool(self.products) and self.outcomes.get(Outcome.UNRECOGNISED, 0) * 2 <= self.lines
 
 
 def arrivals(before: State | None, now: State) -> list[Arrival]:

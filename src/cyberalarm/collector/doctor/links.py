@@ -15,10 +15,11 @@ from cyberalarm.collector import checking, machine
 from cyberalarm.collector import identity as identities
 from cyberalarm.collector import state as notes
 from cyberalarm.collector.doctor.centre import centre_checks
-from cyberalarm.collector.doctor.check import Check, Verdict, count
+from cyberalarm.collector.doctor.check import Check, Verdict, since
 from cyberalarm.collector.doctor.devices import device_checks
 from cyberalarm.collector.doctor.ports import port_checks
-from cyberalarm.collector.doctor.sending import packs, sending, spool_without_program
+from cyberalarm.collector.doctor.receiving import receiving_checks
+from cyberalarm.collector.doctor.sending import packs, sending, sources, spool_without_program
 from cyberalarm.collector.drift import samples
 from cyberalarm.collector.files import is_held
 from cyberalarm.core.errors import CyberAlarmError
@@ -52,10 +53,11 @@ def examine(path: Path | None) -> list[Check]:
     if state is not None or not running:
         found += port_checks(config, state, running=running)
     if state is not None:
+        found += receiving_checks(state)
         found += device_checks(config, state, samples.read(config.data))
     found += centre_checks(config, state)
     if state is not None:
-        return [*found, sending(state), packs(state)]
+        return [*found, sending(state), packs(state), *sources(state)]
     return [*found, *spool_without_program(config)]
 
 
@@ -153,8 +155,7 @@ def _program(state: State | None, *, running: bool) -> Check:
             "A collector process is there, but has not said how it is for a while.",
             "It is just starting, or replaying files. If this stays so, start it again.",
         )
-    minutes = count(int(max(time.time() - state.started, 0) // 60), "minute")
-    found = f"The collector is running, version {state.version}, for {minutes}."
+    found = f"The collector is running, version {state.version}, started {since(state.started)}."
     if state.version != __version__:
         step = "Start it again to use what is installed now: sudo systemctl restart cyberalarm-collector"
         return Check("Program", Verdict.ATTENTION, f"{found} Installed is version {__version__}.", step)

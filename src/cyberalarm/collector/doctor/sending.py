@@ -1,4 +1,4 @@
-"""Do bundles leave: spool, receipts, the centre's stop switch, and which packs are in use."""
+"""Do bundles leave: spool, receipts, the centre's stop switch, and which packs and which list of sources are in use."""
 
 from __future__ import annotations
 
@@ -73,3 +73,15 @@ def packs(state: State) -> Check:
         return Check("Packs", Verdict.GOOD, found)
     named = f"Pack release {note.refused_number} is" if note.refused_number else "The release kept here is"
     return Check("Packs", Verdict.ATTENTION, f"{found} {named} not used: {note.refused}", f"Code: {note.refused_code}")
+
+
+def sources(state: State) -> list[Check]:
+    """Nothing where the centre has published no list."""
+    note = state.sources
+    used = (
+        f"The centre's list of {note.sources:,} sources is in use." if note.number else "No list of sources is in use."
+    )
+    if note.refused_code:
+        found = f"{used} A newer one is not: {note.refused}"
+        return [Check("Listed sources", Verdict.ATTENTION, found, f"Code: {note.refused_code}")]
+    return [Check("Listed sources", Verdict.GOOD, used)] if note.number else []

@@ -133,6 +133,11 @@ def _connected(
             f"{where[0].upper()}{where[1:]}, cannot be reached: nobody listens there, or a firewall refuses.",
             f"Let this machine out to {hop.host}, TCP port {hop.port}; if that is done, ask your contact. {_KEPT}",
         ) from last
+    if isinstance(last, ConnectionResetError):
+        raise _BlockedError(
+            f"{where[0].upper()}{where[1:]}, takes the connection and cuts it at once.",
+            f"A filter on the way may do that: except {hop.host} from it. {_KEPT}",
+        ) from last
     said = "there is no route to it" if last and last.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH} else str(last)
     raise _BlockedError(
         f"{where[0].upper()}{where[1:]}, cannot be reached: {said}.",

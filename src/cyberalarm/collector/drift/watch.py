@@ -48,6 +48,7 @@ _LOOK_S = 0.1
 _SAME_DEVICE_S = 1.0
 _TICK_S = 1.0
 _SAVE_S = 60.0
+_SAVE_SAMPLES_S = 10.0  # somebody may be looking for the reason why lines are not recognised
 _ASLEEP_S = 3600.0  # between two ticks: the clock was set, or the machine slept, and no device was silent
 _UNRECOGNISED = OUTCOMES.index(Outcome.UNRECOGNISED)
 _MALFORMED = OUTCOMES.index(Outcome.MALFORMED)
@@ -104,6 +105,8 @@ class Watch:
         self._events, self._lines = _Pace(), _Pace()
         self._tick_at = 0.0
         self._save_at = clock() + _SAVE_S
+        self._save_samples_at = 0.0
+        self._unwritten = False
         self.alarms: tuple[Alarm, ...] = self._standing()
         self._told: set[tuple[str, ...]] = set()
 
@@ -197,6 +200,9 @@ class Watch:
             self.save()
         elif now >= self._save_at:
             self.save()
+        elif self.samples.changed and now >= self._save_samples_at:
+            self._save_samples_at = now + _SAVE_SAMPLES_S
+            self._save_samples()
 
     def _standing(self) -> tuple[Alarm, ...]:
         found = [alarm for name, device in self._devices.items() for alarm in device.alarms(name)]
@@ -214,12 +220,24 @@ class Watch:
     def save(self) -> None:
         """Write down what was learnt, and the samples; a full disk does not stop the collector."""
         self._save_at = self._clock() + _SAVE_S
+        if self._written(lambda: write_whole(self._folder / STATE, _FILE.dump_json(_Learnt(devices=self._devices)))):
+            self._save_samples()
+
+    def _save_samples(self) -> None:
+        if self.samples.changed:
+            self._written(self.samples.save)
+
+    def _written(self, write: Callable[[], None]) -> bool:
+        """Write a file; that it cannot be written is said once."""
         try:
-            write_whole(self._folder / STATE, _FILE.dump_json(_Learnt(devices=self._devices)))
-            if self.samples.changed:
-                self.samples.save()
+            write()
         except OSError as error:
-            log.warning("drift.unwritten", reason=error.strerror)
+            if not self._unwritten:
+                log.warning("drift.unwritten", reason=error.strerror)
+            self._unwritten = True
+            return False
+        self._unwritten = False
+        return True
 
 
 def _learnt(folder: Path) -> dict[str, Device]:

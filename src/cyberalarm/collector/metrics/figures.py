@@ -104,6 +104,24 @@ def _intake(state: State) -> list[Metric]:
         _gauge("intake_limit_bytes", "How many may wait; then TCP is pushed back.", state.intake.limit),
         _gauge("connections", "TCP and TLS connections that are open.", state.connections),
         _counter("connections_turned_away_total", "Connections that found no place.", state.turned_away),
+        *_receiving(state),
+    ]
+
+
+def _receiving(state: State) -> list[Metric]:
+    """What lines are taken from beside plain sockets. No paths, which may hold names."""
+    expires = state.tls.expires or None
+    return [
+        _counter(
+            "out_of_descriptors_total", "How often the process had no file descriptor left.", state.no_descriptors
+        ),
+        _counter("tls_failed_total", "TLS handshakes that failed.", sum(one.times for one in state.tls.failures)),
+        _gauge("tls_expiry_time_seconds", "When the collector's certificate ends, seconds since 1970.", expires),
+        _gauge("files_followed", "Files that grow and are read.", state.files.following),
+        _gauge("files_unreadable", "Files that are configured and cannot be read.", len(state.files.troubles)),
+        _gauge("drop_waiting", "Files that wait in the drop folder.", state.drop.waiting),
+        _counter("drop_done_total", "Files of the drop folder that were read.", state.drop.done),
+        _counter("drop_failed_total", "Files of the drop folder that could not be read.", state.drop.failed),
     ]
 
 

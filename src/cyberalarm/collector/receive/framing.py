@@ -23,13 +23,26 @@ _TO_NEWLINE = -1
 
 
 class Framing:
-    """`feed` is total on any bytes. Files never count octets: `counted=False`."""
+    """`feed` is total on any bytes. Files never count octets: `counted=False`.
 
-    def __init__(self, *, counted: bool = True, longest: int = LONGEST_LINE) -> None:
+    `skipping`: begin inside a line that was over-long and has been counted.
+    """
+
+    def __init__(self, *, counted: bool = True, longest: int = LONGEST_LINE, skipping: bool = False) -> None:
         self._counted = counted
         self._longest = longest
         self._rest = b""
-        self._skipping = 0  # bytes still to throw away, or _TO_NEWLINE
+        self._skipping = _TO_NEWLINE if skipping else 0  # bytes still to throw away, or _TO_NEWLINE
+
+    @property
+    def unfinished(self) -> int:
+        """Bytes that were fed and are neither given out nor thrown away."""
+        return len(self._rest)
+
+    @property
+    def skipping(self) -> bool:
+        """Is what comes next the rest of an over-long line?"""
+        return self._skipping != 0
 
     def feed(self, received: bytes) -> tuple[bytes, int]:
         """The lines that are whole now, each ended by a newline, and how many over-long ones were thrown away."""

@@ -1,12 +1,14 @@
 """TCP syslog: one listening socket, its connections, and the thread that reads them all.
 
 Memory is bounded for each connection by `Framing`. When the pipeline is behind, nothing is read, so that TCP itself pushes the
-sender back. On the way out, what has already arrived is read, and what stood unfinished counts as a line.
+sender back. On the way out, what has already arrived is read, and what stood unfinished counts as a line. When the process has no
+file descriptor left, new connections wait with the operating system for a second at a time, and that is counted.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import selectors
 import socket
 import time
@@ -15,6 +17,8 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING
 
+import structlog
+
 from cyberalarm.collector.receive.chunk import Chunk
 from cyberalarm.collector.receive.endpoint import listening
 from cyberalarm.collector.receive.framing import Framing
@@ -22,27 +26,40 @@ from cyberalarm.collector.receive.framing import Framing
 if TYPE_CHECKING:
     from cyberalarm.collector.receive.chunk import Intake
 
-_READ = 256 * 1024
+log = structlog.get_logger(__name__)
+
+READ = 256 * 1024
 # A sender that never stops must not keep us from ending.
 _LAST_SECONDS = 5.0
 # A device that was switched off never closes its connection. Ask after ten minutes of silence; give up after four more.
 _KEEPALIVE = {"TCP_KEEPIDLE": 600, "TCP_KEEPINTVL": 60, "TCP_KEEPCNT": 4}
 
+# Connections cannot be taken for want of these; freeing them takes others a moment.
+_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_PAUSE = 1.0
 
 # One machine that opens connections and says nothing must not keep the firewall out.
 _LEAST_SHARE = 10
 
 
 @dataclass(slots=True)
-class _Sender:
-    """A connection's other end: where from, its line in the making, and when it last said something."""
+class Sender:
+    """A connection's other end: where from, its line in the making, and when it last said something.
+
+    `greeting_until`: by when it must have become a connection that carries lines; 0 when it has.
+    """
 
     source: str
     framing: Framing
     heard: float
+    greeting_until: float = 0.0
 
 
 class TcpReceiver:
+    """`turned_away` counts connections beyond the bound, `no_descriptors` how often the process had none to take one."""
+
+    name = "tcp"
+
     def __init__(self, endpoint: str, connections: int, intake: Intake) -> None:
         """Raises ConfigurationError when the port cannot be had."""
         self._listener = listening(endpoint, socket.SOCK_STREAM)
@@ -50,13 +67,15 @@ class TcpReceiver:
         self._listener.setblocking(False)
         self._most = connections
         self._intake = intake
-        self._open: dict[socket.socket, _Sender] = {}
+        self._open: dict[socket.socket, Sender] = {}
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self.endpoint = endpoint
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
         self.turned_away = 0
-        self._thread = Thread(target=self._run, name=f"tcp {endpoint}", daemon=True)
+        self.no_descriptors = 0
+        self._paused_until = 0.0
+        self._thread = Thread(target=self._run, name=f"{self.name} {endpoint}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -72,6 +91,9 @@ class TcpReceiver:
     def stop(self) -> None:
         """Wait for the thread, which ends once the intake is closing."""
         self._thread.join()
+        self.close()
+
+    def close(self) -> None:
         self._listener.close()
         self._selector.close()
 
@@ -86,6 +108,9 @@ class TcpReceiver:
 
     def _turn(self, timeout: float) -> bool:
         """Read what is there, a bounded piece of each connection. Was there anything?"""
+        if self._paused_until and time.monotonic() >= self._paused_until:
+            self._paused_until = 0.0
+            self._selector.register(self._listener, selectors.EVENT_READ)
         ready = self._selector.select(timeout)
         for key, _ in ready:
             if key.fileobj is self._listener:
@@ -97,7 +122,9 @@ class TcpReceiver:
     def _accept(self) -> None:
         try:
             connection, address = self._listener.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno in _NO_DESCRIPTORS:
+                self._pause()
             return
         if not self._make_room(address[0]):
             self.turned_away += 1
@@ -109,8 +136,27 @@ class TcpReceiver:
             for option, value in _KEEPALIVE.items():
                 if hasattr(socket, option):
                     connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-        self._open[connection] = _Sender(address[0], Framing(), time.monotonic())
+        self._welcome(connection, Sender(address[0], Framing(), time.monotonic()))
+
+    def _welcome(self, connection: socket.socket, sender: Sender) -> None:
+        self._open[connection] = sender
         self._selector.register(connection, selectors.EVENT_READ)
+
+    def _watch(self, connection: socket.socket, *, write: bool) -> None:
+        self._selector.modify(connection, selectors.EVENT_WRITE if write else selectors.EVENT_READ)
+
+    def _replace(self, connection: socket.socket) -> None:
+        """The object in hand for a descriptor is another one now."""
+        self._selector.unregister(connection)
+        self._selector.register(connection, selectors.EVENT_READ)
+
+    def _pause(self) -> None:
+        """Look away from the listener for a moment: it would be ready all the time, and nothing could be done."""
+        if not self.no_descriptors:
+            log.warning("receive.no_descriptors", endpoint_port=self.address[1])
+        self.no_descriptors += 1
+        self._paused_until = time.monotonic() + _PAUSE
+        self._selector.unregister(self._listener)
 
     def _make_room(self, source: str) -> bool:
         """Is there a place for one more from `source`?
@@ -138,12 +184,9 @@ class TcpReceiver:
         sender = self._open.get(connection)
         if sender is None:
             return  # given up in this very turn
-        try:
-            received = connection.recv(_READ)
-        except BlockingIOError:
+        received = self._receive(connection)
+        if received is None:
             return
-        except OSError:
-            received = b""
         if not received:
             self._end(connection)
             return
@@ -151,6 +194,15 @@ class TcpReceiver:
         lines, overflow = sender.framing.feed(received)
         if lines or overflow:
             self._intake.put(Chunk(sender.source, lines, overflow))
+
+    def _receive(self, connection: socket.socket) -> bytes | None:
+        """What has arrived; nothing at the end of the connection, None when there is nothing yet."""
+        try:
+            return connection.recv(READ)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
 
     def _end(self, connection: socket.socket) -> None:
         sender = self._open.pop(connection)

@@ -49,6 +49,9 @@ class UdpReceiver:
         """Wait for the thread, which ends once the intake is closing."""
         self._thread.join()
         self._last_drops = self.drops
+        self.close()
+
+    def close(self) -> None:
         self._socket.close()
 
     @property

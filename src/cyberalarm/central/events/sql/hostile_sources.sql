@@ -2,12 +2,24 @@
 -- most members saw first; and of these only such as cannot be forged: at least so many members had both sides speak in a detection,
 -- or in a connection to a service that should not face the Internet. No address to which something was sent from outside, or from
 -- which something was sent, counts as a source: it is a member's own. That a source was let in elsewhere makes it no more hostile, so
--- that what is kept because it is listed does not keep it listed. Period: [start, end).
+-- that what is kept because it is listed does not keep it listed. The few that are proven are found first, and only of these is
+-- counted who saw them. Period: [start, end).
 -- returns: source, members, proven
 with
     x -> if(
         x between toIPv6('::ffff:0.0.0.0') and toIPv6('::ffff:255.255.255.255'), x, tupleElement(IPv6CIDRToRange(x, 64), 1)
     ) as whole,
+    known as
+    (
+        select whole(src_ip) as address, uniqExact(member) as proven
+        from events where {scope} and time >= {start:DateTime64(3, 'UTC')} and time < {end:DateTime64(3, 'UTC')}
+            and direction in ('inbound', 'unknown') and sensor in ('firewall', 'ids') and src_ip != toIPv6('::')
+            and evidence = 'established'
+            and (category in ('scan', 'guessing', 'exploit', 'web_attack', 'malware', 'command_and_control', 'denial')
+                or (category = 'none' and has({risky:Array(UInt16)}, ifNull(dst_port, 0))))
+        group by address
+        having proven >= {least_proven:UInt32}
+    ),
     own as
     (
         select distinct whole(if(direction = 'inbound', dst_ip, src_ip)) as address
@@ -16,25 +28,16 @@ with
     ),
     seen as
     (
-        select
-            src_ip,
-            member,
-            max((sensor = 'firewall' and category = 'none' and action in ('blocked', 'detected'))
-                or category in ('scan', 'guessing', 'exploit', 'web_attack', 'malware', 'command_and_control', 'denial')) as hostile,
-            max(evidence = 'established'
-                and (category in ('scan', 'guessing', 'exploit', 'web_attack', 'malware', 'command_and_control', 'denial')
-                    or (category = 'none' and has({risky:Array(UInt16)}, ifNull(dst_port, 0))))) as proof
+        select whole(src_ip) as source, uniqExact(member) as members
         from events where {scope} and time >= {start:DateTime64(3, 'UTC')} and time < {end:DateTime64(3, 'UTC')}
-            and direction in ('inbound', 'unknown') and sensor in ('firewall', 'ids') and src_ip != toIPv6('::')
-        group by src_ip, member
+            and direction in ('inbound', 'unknown') and sensor in ('firewall', 'ids')
+            and ((sensor = 'firewall' and category = 'none' and action in ('blocked', 'detected'))
+                or category in ('scan', 'guessing', 'exploit', 'web_attack', 'malware', 'command_and_control', 'denial'))
+            and source in (select address from known) and source not in (select address from own)
+        group by source
+        having members >= {least_members:UInt32}
     )
-select
-    whole(src_ip) as source,
-    uniqExactIf(member, hostile) as members,
-    uniqExactIf(member, proof) as proven
-from seen
-where source not in (select address from own)
-group by source
-having members >= {least_members:UInt32} and proven >= {least_proven:UInt32}
+select seen.source as source, seen.members as members, known.proven as proven
+from seen join known on seen.source = known.address
 order by members desc, proven desc, source
 limit {limit:UInt32}
