@@ -194,7 +194,8 @@ def _accept(collector: Collector, request: EnrolmentRequest) -> None:
     collector.refused_code = collector.refused_at = collector.refused_since = collector.refused_proven = None
     collector.pack_release = collector.pack_refused = None
     # What the computer before said of itself is not this one's.
-    collector.first_asked = collector.asked = collector.clock_at = collector.load_at = collector.turned_away_at = None
+    collector.first_asked = collector.asked = collector.load_at = collector.turned_away_at = None
+    collector.clock_offset = collector.clock_at = None
     collector.save()
     log.info("collector.enrolled", collector=collector.reference, version=request.version)
 
