@@ -22,7 +22,7 @@ def build_package(folder: Path, work: Path, *options: str) -> Path:
         env={**os.environ, "SOURCE_DATE_EPOCH": "1780000000"},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=840,  # the kernel may have to be compiled
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return Path(done.stdout.splitlines()[-1])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.whole.centres import Provisioned
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 LINES = 200
 
 
