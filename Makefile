@@ -59,6 +59,9 @@ MINUTES ?= 5
 fuzz:  ## Fuzz every syntax of the kernel (MINUTES=5 each).
 	kernel/fuzz/run $$(( $(MINUTES) * 60 ))
 
+privacy: install  ## Ten million lines with planted secrets, and none of them in what leaves (LINES=…).
+	$(PYTHON) -m tests.privacy.fuzz $(LINES)
+
 lint: install  ## Style, types, imports, packs.
 	@echo 'data = "lint-data"' > $(VENV)/lint.toml
 	$(BIN)/ruff check .

@@ -20,6 +20,9 @@ PAGE = HERE.parent / "docs" / "benchmarks.md"
 SCRIPTS = {
     "decode.py": "Decoding, one core",
     "collector.py": "One collector, end to end over UDP",
+    "wire.py": "What leaves a site for each raw line",
+    "living.py": "Living with a collector: starting, idle, at work",
+    "spool.py": "Seven days of bundles in the spool, and on their way",
     "ingest.py": "The centre's receiving side",
     "store.py": "The event store",
     "drift.py": "What watching for drift costs a collector",

@@ -22,7 +22,7 @@ pub struct Texts {
 }
 
 impl Texts {
-    fn push(&mut self, text: &str) {
+    pub fn push(&mut self, text: &str) {
         self.bytes.push_str(text);
         self.ends.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
     }
@@ -124,7 +124,7 @@ impl Columns {
     }
 
     /// The event schema as an Arrow record batch.
-    pub fn to_arrow(&self, products: &[String], devices: &[String]) -> Result<RecordBatch, ArrowError> {
+    fn to_arrow(&self, product: &[u32], products: &[String], devices: &[String]) -> Result<RecordBatch, ArrowError> {
         let time =
             |values: &[i64]| -> ArrayRef { Arc::new(TimestampMillisecondArray::from(values.to_vec()).with_timezone("UTC")) };
         let small = |values: &[u8]| -> ArrayRef { Arc::new(UInt8Array::from(values.to_vec())) };
@@ -135,7 +135,7 @@ impl Columns {
             time(&self.last),
             Arc::new(UInt32Array::from(self.count.clone())),
             small(&self.sensor),
-            names(&self.product, products)?,
+            names(product, products)?,
             names(&self.device, devices)?,
             small(&self.action),
             small(&self.direction),
@@ -162,12 +162,30 @@ impl Columns {
 
     /// One Arrow IPC stream, zstd-compressed if it is to travel.
     pub fn to_ipc(&self, products: &[String], devices: &[String], travels: bool) -> Result<Vec<u8>, ArrowError> {
-        let batch = self.to_arrow(products, devices)?;
+        let (codes, used) = used_only(&self.product, products);
+        let batch = self.to_arrow(&codes, &used, devices)?;
         let options = IpcWriteOptions::default().try_with_compression(travels.then_some(CompressionType::ZSTD))?;
         let mut writer = StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options)?;
         writer.write(&batch)?;
         writer.into_inner()
     }
+}
+
+/// Codes for a table of only those names that are used: there are hundreds of products, and a bundle holds a handful.
+fn used_only(codes: &[u32], names: &[String]) -> (Vec<u32>, Vec<String>) {
+    let mut place = vec![u32::MAX; names.len()];
+    let mut used = Vec::new();
+    let recoded = codes.iter().map(|&code| match place.get_mut(code as usize) {
+        Some(place) => {
+            if *place == u32::MAX {
+                *place = u32::try_from(used.len()).unwrap_or(u32::MAX);
+                used.extend(names.get(code as usize).cloned());
+            }
+            *place
+        }
+        None => u32::MAX,
+    });
+    (recoded.collect(), used)
 }
 
 fn names(codes: &[u32], known: &[String]) -> Result<ArrayRef, ArrowError> {

@@ -7,6 +7,8 @@ mod columns;
 mod decode;
 mod event;
 mod header;
+mod held;
+mod hosts;
 mod mapping;
 mod needle;
 mod network;
@@ -20,6 +22,7 @@ mod summary;
 mod syntax;
 mod text;
 mod time;
+mod told;
 mod value;
 mod words;
 

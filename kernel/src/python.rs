@@ -1,12 +1,14 @@
 //! What Python sees: `Packs`, `Batch`, `Sieve`, `Summary`. Thin; every decision is elsewhere. Typed in `_kernel.pyi`.
 
 use crate::decode::{Batch, Decoder, OUTCOMES};
+use crate::hosts;
 use crate::pack::Library;
-use crate::sieve::Sieve;
+use crate::sieve::{Sieve, networks};
 use crate::spec;
-use crate::summary::Summary;
+use crate::summary::{self, Summary};
 use crate::text;
 use crate::time::Context;
+use crate::told::Told;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -151,13 +153,25 @@ impl PySieve {
         Ok(Self { sieve: Sieve::compile(text).map_err(PyValueError::new_err)? })
     }
 
-    fn apply(&mut self, py: Python, batch: &mut PyBatch) {
-        py.detach(|| self.sieve.apply(&mut batch.batch));
+    #[pyo3(signature = (batch, device = ""))]
+    fn apply(&mut self, py: Python, batch: &mut PyBatch, device: &str) {
+        py.detach(|| self.sieve.apply(&mut batch.batch, device));
+    }
+
+    /// The sources that are listed from now on, as ranges of first and last address, 32 hexadecimal digits each.
+    fn list_sources(&mut self, py: Python, ranges: Vec<(String, String)>) -> PyResult<()> {
+        py.detach(|| networks(&ranges).map(|listed| self.sieve.list(listed))).map_err(PyValueError::new_err)
+    }
+
+    /// Rows that were recalled and wait to be sent.
+    #[getter]
+    fn recalled(&mut self) -> usize {
+        self.sieve.held().waiting()
     }
 
     /// As `apply`; gives the name of the rule that decided for each row.
     fn explain(&mut self, batch: &mut PyBatch) -> Vec<String> {
-        let deciding = self.sieve.apply(&mut batch.batch);
+        let deciding = self.sieve.apply(&mut batch.batch, "");
         deciding.into_iter().map(|rule| self.sieve.rule_name(rule).to_owned()).collect()
     }
 }
@@ -178,6 +192,17 @@ impl PySummary {
         py.detach(|| self.summary.add(&batch.batch, device))
     }
 
+    /// Add at most so many recalled rows of a sieve. Gives how many lines of which device.
+    fn recall(&mut self, py: Python, sieve: &mut PySieve, most: usize) -> Vec<(String, u64)> {
+        py.detach(|| sieve.sieve.held().send(&mut self.summary, most))
+    }
+
+    /// The rows since the last checkpoint, as `drain` gives them; they stay in the summary.
+    fn checkpoint<'py>(&mut self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, usize)> {
+        let (ipc, rows) = py.detach(|| self.summary.checkpoint()).map_err(arrow_failed)?;
+        Ok((PyBytes::new(py, &ipc), rows))
+    }
+
     #[getter]
     fn rows(&self) -> usize {
         self.summary.rows()
@@ -189,10 +214,41 @@ impl PySummary {
     }
 }
 
+/// The events of a summary's stream, one JSON object a line. `schema` is the loader's, as JSON.
+#[pyfunction]
+fn events<'py>(py: Python<'py>, ipc: &[u8], schema: &str) -> PyResult<Bound<'py, PyBytes>> {
+    let schema = serde_json::from_str(schema).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let told = py.detach(|| Told::read(ipc)).map_err(not_ours)?;
+    let text = py.detach(|| told.iter().flat_map(|told| told.jsonl(&schema)).collect::<Vec<u8>>());
+    Ok(PyBytes::new(py, &text))
+}
+
+/// A buffer's lines by the host that their headers name. One alone has no lines: they are the whole buffer.
+#[pyfunction]
+fn by_host<'py>(py: Python<'py>, buffer: &[u8]) -> Vec<(String, Bound<'py, PyBytes>)> {
+    let found = py.detach(|| hosts::by_host(buffer));
+    found.into_iter().map(|(host, lines)| (host, PyBytes::new(py, &lines))).collect()
+}
+
+/// The streams of checkpoints as one, and how many rows that is.
+#[pyfunction]
+fn joined<'py>(py: Python<'py>, streams: Vec<Bound<'py, PyBytes>>) -> PyResult<(Bound<'py, PyBytes>, usize)> {
+    let streams: Vec<&[u8]> = streams.iter().map(|stream| stream.as_bytes()).collect();
+    let (ipc, rows) = py.detach(|| summary::joined(&streams)).map_err(not_ours)?;
+    Ok((PyBytes::new(py, &ipc), rows))
+}
+
+fn not_ours(error: arrow_schema::ArrowError) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
 #[pymodule]
 fn _kernel(module: &Bound<PyModule>) -> PyResult<()> {
     module.add_class::<PyPacks>()?;
     module.add_class::<PyBatch>()?;
     module.add_class::<PySieve>()?;
+    module.add_function(wrap_pyfunction!(events, module)?)?;
+    module.add_function(wrap_pyfunction!(by_host, module)?)?;
+    module.add_function(wrap_pyfunction!(joined, module)?)?;
     module.add_class::<PySummary>()
 }

@@ -3,32 +3,57 @@
 use crate::columns::Columns;
 use crate::decode::{Batch, Outcome};
 use crate::pack::Library;
+use crate::told::Told;
+use arrow_schema::ArrowError;
 use hashbrown::HashMap;
 use std::sync::Arc;
 
 /// The length of a summary (design section 4.2: one minute).
 const WINDOW: i64 = 60_000;
 
-pub struct Summary {
-    library: Arc<Library>,
+/// Rows by flow.
+#[derive(Default)]
+struct Table {
     columns: Columns,
     rows: HashMap<Box<[u8]>, u32>,
+}
+
+impl Table {
+    /// Add a row under its key; into the row that has it, while that row's count has room.
+    fn add(&mut self, key: &[u8], from: &Columns, row: usize, device: u32) {
+        match self.rows.get(key) {
+            Some(&at) if fits(&self.columns, at as usize, from, row) => merge(&mut self.columns, at as usize, from, row),
+            _ => {
+                let at = u32::try_from(self.columns.len()).unwrap_or(u32::MAX);
+                self.columns.push_from(from, row, device);
+                self.rows.insert(key.into(), at);
+            }
+        }
+    }
+}
+
+/// Rows are gathered in two tables, so that those since the last checkpoint can be written down by themselves.
+pub struct Summary {
+    library: Arc<Library>,
+    settled: Table,
+    fresh: Table,
     devices: Vec<String>,
     key: Vec<u8>,
 }
 
 impl Summary {
     pub fn new(library: Arc<Library>) -> Self {
-        Self { library, columns: Columns::default(), rows: HashMap::new(), devices: Vec::new(), key: Vec::new() }
+        Self { library, settled: Table::default(), fresh: Table::default(), devices: Vec::new(), key: Vec::new() }
     }
 
+    /// Rows so far; flows that went on after the last checkpoint count twice until the next one.
     pub fn rows(&self) -> usize {
-        self.columns.len()
+        self.settled.columns.len() + self.fresh.columns.len()
     }
 
     /// Add the kept rows of a batch, as of `device`. Gives how many lines that were.
     pub fn add(&mut self, batch: &Batch, device: &str) -> u64 {
-        let device = self.device(device);
+        let device = place(&mut self.devices, device);
         let mut added = 0;
         for row in 0..batch.columns.len() {
             let line = batch.line_of_row.get(row).copied().unwrap_or_default() as usize;
@@ -40,40 +65,89 @@ impl Summary {
         added
     }
 
-    fn device(&mut self, name: &str) -> u32 {
-        let at = self.devices.iter().position(|known| known == name).unwrap_or_else(|| {
-            self.devices.push(name.to_owned());
-            self.devices.len() - 1
-        });
-        u32::try_from(at).unwrap_or(u32::MAX)
+    /// Add a row whose product and device are known by name. Gives how many lines it stands for; None for a product that the packs
+    /// do not know.
+    pub fn add_known(&mut self, from: &Columns, row: usize, device: &str, product: &str) -> Option<u32> {
+        let product = self.library.pack_names.iter().position(|name| name == product)?;
+        let mut one = Columns::default();
+        one.push_from(from, row, place(&mut self.devices, device));
+        *one.product.last_mut()? = u32::try_from(product).ok()?;
+        let device = one.device.last().copied()?;
+        self.add_row(&one, 0, device);
+        one.count.last().copied()
     }
 
     fn add_row(&mut self, from: &Columns, row: usize, device: u32) {
         self.key.clear();
         write_key(&mut self.key, from, row, device);
-        match self.rows.get(self.key.as_slice()) {
-            Some(&at) if !is_full(&self.columns, at as usize) => merge(&mut self.columns, at as usize, from, row),
-            _ => {
-                let at = u32::try_from(self.columns.len()).unwrap_or(u32::MAX);
-                self.columns.push_from(from, row, device);
-                self.rows.insert(self.key.as_slice().into(), at);
-            }
+        self.fresh.add(&self.key, from, row, device);
+    }
+
+    /// What was added since the last checkpoint, as one Arrow IPC stream, and how many rows that is.
+    pub fn checkpoint(&mut self) -> Result<(Vec<u8>, usize), ArrowError> {
+        let ipc = self.fresh.columns.to_ipc(&self.library.pack_names, &self.devices, true)?;
+        let rows = self.fresh.columns.len();
+        self.settle();
+        Ok((ipc, rows))
+    }
+
+    fn settle(&mut self) {
+        let fresh = std::mem::take(&mut self.fresh);
+        if self.settled.rows.is_empty() {
+            self.settled = fresh;
+            return;
+        }
+        // In the order in which they came, so that the same lines always give the same bytes.
+        for row in 0..fresh.columns.len() {
+            let device = fresh.columns.device.get(row).copied().unwrap_or_default();
+            self.key.clear();
+            write_key(&mut self.key, &fresh.columns, row, device);
+            self.settled.add(&self.key, &fresh.columns, row, device);
         }
     }
 
     /// Everything so far as one Arrow IPC stream, and how many rows that is; the summary is empty afterwards.
-    pub fn drain(&mut self) -> Result<(Vec<u8>, usize), arrow_schema::ArrowError> {
-        let ipc = self.columns.to_ipc(&self.library.pack_names, &self.devices, true)?;
-        let rows = self.columns.len();
-        self.columns = Columns::default();
-        self.rows.clear();
+    pub fn drain(&mut self) -> Result<(Vec<u8>, usize), ArrowError> {
+        self.settle();
+        let ipc = self.settled.columns.to_ipc(&self.library.pack_names, &self.devices, true)?;
+        let rows = self.settled.columns.len();
+        self.settled = Table::default();
         self.devices.clear();
         Ok((ipc, rows))
     }
 }
 
-fn is_full(columns: &Columns, row: usize) -> bool {
-    columns.count.get(row).is_none_or(|&count| count == u32::MAX)
+/// The streams of checkpoints as one, flow by flow, whatever packs they were read by; and how many rows that is.
+pub fn joined(streams: &[&[u8]]) -> Result<(Vec<u8>, usize), ArrowError> {
+    let (mut table, mut devices, mut products, mut key) = (Table::default(), Vec::new(), Vec::new(), Vec::new());
+    for stream in streams {
+        for mut told in Told::read(stream)? {
+            for row in 0..told.columns.len() {
+                let (device, product) = told.names(row);
+                let (device, product) = (place(&mut devices, device), place(&mut products, product));
+                if let Some(code) = told.columns.product.get_mut(row) {
+                    *code = product;
+                }
+                key.clear();
+                write_key(&mut key, &told.columns, row, device);
+                table.add(&key, &told.columns, row, device);
+            }
+        }
+    }
+    Ok((table.columns.to_ipc(&products, &devices, true)?, table.columns.len()))
+}
+
+fn place(table: &mut Vec<String>, name: &str) -> u32 {
+    let at = table.iter().position(|known| known == name).unwrap_or_else(|| {
+        table.push(name.to_owned());
+        table.len() - 1
+    });
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+/// Is there room for another row's count in this one's?
+pub fn fits(into: &Columns, at: usize, from: &Columns, row: usize) -> bool {
+    matches!((into.count.get(at), from.count.get(row)), (Some(own), Some(other)) if own.checked_add(*other).is_some())
 }
 
 /// What makes two lines the same flow: everything but times, counts and the source port.
@@ -105,7 +179,8 @@ fn write_key(key: &mut Vec<u8>, from: &Columns, row: usize, device: u32) {
     }
 }
 
-fn merge(into: &mut Columns, at: usize, from: &Columns, row: usize) {
+/// Add one row to another of the same flow.
+pub fn merge(into: &mut Columns, at: usize, from: &Columns, row: usize) {
     if let (Some(first), Some(other)) = (into.time.get_mut(at), from.time.get(row)) {
         *first = (*first).min(*other);
     }

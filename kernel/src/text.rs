@@ -23,7 +23,7 @@ fn address(value: &Address) -> String {
 }
 
 /// RFC 3339 in UTC, with milliseconds.
-fn timestamp(ms: i64) -> String {
+pub fn timestamp(ms: i64) -> String {
     let seconds = ms.div_euclid(1000);
     let days = seconds.div_euclid(86_400);
     let of_day = seconds.rem_euclid(86_400);

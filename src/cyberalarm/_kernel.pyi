@@ -38,10 +38,16 @@ class Batch:
     def to_ipc(self, device: str) -> bytes: ...
 
 class Sieve:
-    """Rules over rows; remembers, within bounds, which sources were blocked or detected."""
+    """Rules over rows; remembers, within bounds, which sources were suspicious, and holds what others were let in to."""
 
     def __init__(self, text: str) -> None: ...
-    def apply(self, batch: Batch) -> None: ...
+    def apply(self, batch: Batch, device: str = "") -> None: ...
+    def list_sources(self, ranges: list[tuple[str, str]]) -> None:
+        """The sources that are listed from now on: first and last address, 32 hexadecimal digits each; raises ValueError."""
+
+    @property
+    def recalled(self) -> int:
+        """Rows that were recalled and wait for `Summary.recall`."""
     def explain(self, batch: Batch) -> list[str]: ...
 
 class Summary:
@@ -51,4 +57,19 @@ class Summary:
     @property
     def rows(self) -> int: ...
     def add(self, batch: Batch, device: str) -> int: ...
+    def recall(self, sieve: Sieve, most: int) -> list[tuple[str, int]]:
+        """Add at most `most` recalled rows of a sieve; gives how many lines of which device."""
+
+    def checkpoint(self) -> tuple[bytes, int]:
+        """The rows since the last checkpoint, as `drain` gives them; they stay."""
+
     def drain(self) -> tuple[bytes, int]: ...
+
+def events(ipc: bytes, schema: str) -> bytes:
+    """The events of a summary's stream as JSON lines; `schema` is the loader's. Raises ValueError for any other stream."""
+
+def joined(streams: list[bytes]) -> tuple[bytes, int]:
+    """What checkpoints gave as one stream, flow by flow, and its rows. Raises ValueError for any other stream."""
+
+def by_host(buffer: bytes) -> list[tuple[str, bytes]]:
+    """A buffer's lines by the host that their headers name, empty for none; one alone has no lines: they are the whole buffer."""

@@ -18,13 +18,15 @@ from urllib.parse import parse_qsl, urlsplit
 import pyarrow as pa
 
 from cyberalarm.core.outcome import Ledger, Outcome
-from cyberalarm.envelope import certificate, payload, receipts, releases, sealing
+from cyberalarm.envelope import certificate, payload, receipts, releases, sealing, source_list
 from cyberalarm.envelope.documents import Enrolment, Offer, Status
-from cyberalarm.envelope.errors import EnvelopeRefused, RequestRefused
+from cyberalarm.envelope.errors import EnvelopeRefused, RequestRefused, SignatureRefused
 from cyberalarm.envelope.keys import AnalysisKey, SigningKey, VerifyKey
 from cyberalarm.envelope.receipts import Receipt
 from cyberalarm.envelope.requests import EnrolmentRequest, InUse, SignedRequest
+from cyberalarm.envelope.rotation import VOUCHER_HEADER, Introduction, KeyChange, KeyChanged, check_voucher
 from cyberalarm.envelope.tokens import RegistrationToken
+from cyberalarm.envelope.trust import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +78,13 @@ class FakeCentre:
         self.receipt_key = SigningKey.generate()
         self.analysis = [AnalysisKey.generate()]
         self.collectors: dict[str, bytes] = {}
+        self.earlier: list[
+            tuple[int, bytes]
+        ] = []  # keys of before, each with the sequence that it did not sign any more
+        self.knows_nonces = True  # as centres of later versions do
+        self.next_receipt_key: SigningKey | None = None
+        self.pins: list[str] = []
+        self.successions: tuple[str, ...] = ()
         self.secrets: dict[str, bytes] = {}
         self.used: dict[str, bytes] = {}
         self.taken: list[Taken] = []
@@ -91,15 +100,18 @@ class FakeCentre:
         self.release_keys: tuple[VerifyKey, ...] = ()
         self.release: tuple[int, bytes] | None = None  # number and file, as the status offers them
         self.served: bytes | None = None  # what is given out in its place
+        self.sources: bytes | None = None  # the list of sources, offered to those who say that they read such
         self.fetched = 0
         self.answers: deque[Answer | Callable[[bytes], Answer]] = deque()
         self.lock = threading.Lock()
         paths = certificate.make(folder, ["127.0.0.1"])
         self.pin = certificate.pin(paths.certificate.read_bytes())
+        self.pins = [self.pin]
         handler = type("Handler", (_Handler,), {"centre": self})
         self._server = _Server(("127.0.0.1", 0), handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(paths.certificate, paths.key)
+        self.context = context
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self.url = f"https://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -153,14 +165,28 @@ class FakeCentre:
         )
         return document.sign(self.receipt_key)
 
-    def take(self, envelope: bytes) -> bytes:
+    def change_key(self, request: SignedRequest, body: bytes) -> bytes:
+        change = KeyChange.from_bytes(body)
+        change.verify_proof()
+        present = self.collectors[request.collector]
+        before = [key for _, key in self.earlier] if change.public_key == present else [present]
+        request.verify(VerifyKey(before[-1]), "POST", "/api/collector/v1/key", body, self.now())
+        if change.public_key != present:
+            self.earlier.append((change.first, present))
+            self.collectors[request.collector] = change.public_key
+        return KeyChanged(request.collector, change.public_key, change.first, self.now()).sign(self.receipt_key)
+
+    def take(self, envelope: bytes, voucher: str = "") -> bytes:
         self.arrivals += 1
         header = sealing.read_header(envelope)
         key = self.collectors.get(header.collector)
         if key is None:
             raise Refusal(403, "collector-unknown")
-        sealing.verify(envelope, VerifyKey(key))
         digest = sealing.digest(envelope)
+        older = next((old for until, old in self.earlier if header.sequence < until), None)
+        sealing.verify(envelope, VerifyKey(older or key))
+        if older is not None:
+            check_voucher(voucher, digest, VerifyKey(key))
         if digest in self.receipts:
             return self.receipts[digest]
         self._check_chain(header)
@@ -211,8 +237,18 @@ class FakeCentre:
             keys,
             self.bundle_form,
             Offer(self.release[0], releases.digest(self.release[1]), len(self.release[1])) if self.release else None,
+            sources=self._offered_sources() if self.in_use and self.in_use.sources else None,
+            trust=self.trust(self.in_use.nonce) if self.in_use and self.in_use.nonce and self.knows_nonces else None,
         )
         return status.sign(self.receipt_key)
+
+    def trust(self, nonce: str) -> Trust:
+        keys = [self.receipt_key, *([self.next_receipt_key] if self.next_receipt_key else [])]
+        return Trust(nonce, tuple(self.pins), tuple(key.verify_key for key in keys))
+
+    def introduction(self, path: str) -> bytes:
+        nonce = dict(parse_qsl(urlsplit(path).query))["nonce"]
+        return Introduction(self.url, self.trust(nonce), self.successions).sign(self.receipt_key)
 
     def packs(self, request: SignedRequest, path: str) -> bytes:
         self.fetched += 1
@@ -220,6 +256,15 @@ class FakeCentre:
         if self.release is None or path.rpartition("/")[2] != releases.digest(self.release[1]):
             raise Refusal(404, "release-unknown")
         return self.release[1] if self.served is None else self.served
+
+    def _offered_sources(self) -> Offer | None:
+        return Offer(1, source_list.digest(self.sources), len(self.sources)) if self.sources else None
+
+    def listed(self, request: SignedRequest, path: str) -> bytes:
+        request.verify(VerifyKey(self.collectors[request.collector]), "GET", path, b"", self.now())
+        if self.sources is None or path.rpartition("/")[2] != source_list.digest(self.sources):
+            raise Refusal(404, "sources-unknown")
+        return self.sources
 
     def now(self) -> int:
         return int(time.time() * 1000) + self.clock_ms
@@ -246,18 +291,29 @@ class _Handler(BaseHTTPRequestHandler):
             if self.path.endswith("/enrol"):
                 self._answer(lambda: centre.enrol(body))
                 return
+            if self.path.endswith("/key"):
+                self._answer(lambda: centre.change_key(SignedRequest.read(self.headers), body))
+                return
             misbehaved = centre.answers.popleft() if centre.answers else None
             if isinstance(misbehaved, Answer):
                 centre.arrivals += 1
                 self._write(misbehaved)
             elif misbehaved is not None:
-                self._write(misbehaved(centre.take(body)))
+                self._write(misbehaved(centre.take(body, self._voucher)))
             else:
-                self._answer(lambda: centre.take(body))
+                self._answer(lambda: centre.take(body, self._voucher))
+
+    @property
+    def _voucher(self) -> str:
+        return str(self.headers.get(VOUCHER_HEADER, ""))
 
     def do_GET(self) -> None:
         with self.centre.lock:
-            answer = self.centre.packs if "/packs/" in self.path else self.centre.status
+            if "/introduction" in self.path:
+                self._answer(lambda: self.centre.introduction(self.path))
+                return
+            named = {"packs": self.centre.packs, "sources": self.centre.listed}
+            answer = named.get(self.path.split("/")[4], self.centre.status)
             self._answer(lambda: answer(SignedRequest.read(self.headers), self.path))
 
     def _answer(self, work: Callable[[], bytes]) -> None:
@@ -265,7 +321,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._write(Answer(200, work(), {"Content-Type": "application/json"}))
         except Refusal as refusal:
             self._write(problem(refusal.status, refusal.code, refusal.extra, refusal.headers))
-        except (EnvelopeRefused, RequestRefused) as error:
+        except (EnvelopeRefused, RequestRefused, SignatureRefused) as error:
             self._write(problem(403, error.code))
 
     def _write(self, answer: Answer) -> None:

@@ -14,7 +14,8 @@ from cyberalarm.collector import identity as identities
 from cyberalarm.collector import service as services
 from cyberalarm.collector import state as notes
 from cyberalarm.collector import updates
-from cyberalarm.collector.doctor import Verdict, _packs
+from cyberalarm.collector.doctor import Verdict
+from cyberalarm.collector.doctor.sending import packs as packs_check
 from cyberalarm.collector.enrol import enrol
 from cyberalarm.collector.explain import explain
 from cyberalarm.collector.receive.chunk import Chunk
@@ -241,7 +242,7 @@ def test_what_doctor_says_of_packs(home: Home) -> None:
         noted(home, packs=notes.PacksNote.model_validate(packs))
         read = notes.read(home.data)
         assert read is not None
-        check = _packs(read)
+        check = packs_check(read)
         return check.verdict, f"{check.found} {check.next_step}"
 
     assert said() == (Verdict.GOOD, "The packs of the program are in use. ")

@@ -29,9 +29,9 @@ TO = AnalysisKey.generate(Suite.CLASSIC)
 CONFIG = CollectorConfig(time_zone="UTC", bundle_rows=1000)
 
 
-def pipeline(folder: Path, limit: int = 10**9) -> Pipeline:
+def pipeline(folder: Path, limit: int = 10**9, config: CollectorConfig = CONFIG) -> Pipeline:
     sealer = Sealer("c-test", SigningKey.generate(), TO.public)
-    return Pipeline(CONFIG, bundled(), DeviceNames(folder), Spool(folder / "spool", limit), sealer)
+    return Pipeline(config, bundled(), DeviceNames(folder), Spool(folder / "spool", limit), sealer)
 
 
 def bundles(folder: Path) -> list[tuple[int, int, int]]:
@@ -196,3 +196,15 @@ def test_a_bundle_is_due_after_its_time_from_its_first_line_on(tmp_path: Path) -
     assert not timed.due, "a quiet hour before the first line does not count"
     timed._opened -= CONFIG.bundle_seconds
     assert timed.due
+
+
+def test_devices_behind_one_relay_have_ledgers_of_their_own(tmp_path: Path) -> None:
+    behind = pipeline(tmp_path)
+    lines = [blocked(1), blocked(2).replace(b" gateway ", b" branch "), let_in(3), b"<13>no header at all", blocked(4)]
+    behind.take(Chunk("192.168.1.1", b"".join(line + b"\n" for line in lines), overflow=2))
+    behind.take(Chunk("192.168.1.2", blocked(5) + b"\n"))
+    received = {view.source: view.ledger.received for view in behind.views.values()}
+    assert received == {"192.168.1.1": 6, "192.168.1.1 branch": 1, "192.168.1.2": 1}
+    assert behind.totals.outcomes[Outcome.OVERFLOW] == 2
+    assert behind.close_bundle()
+    assert bundles(tmp_path) == [(8, 4, 4)]

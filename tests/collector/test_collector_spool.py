@@ -140,13 +140,26 @@ def second(folder: Path) -> Path:
         lambda folder: (folder / f"{2:020d}.env").write_bytes((folder / f"{3:020d}.env").read_bytes()),
     ],
 )
-def test_damage_is_said_and_nothing_is_removed(three: Path, harm) -> None:
+def test_damage_is_said_before_it_is_sent_and_nothing_is_removed(three: Path, harm) -> None:
+    """Either at the start or when its turn comes; what was put in before it and is whole may be sent."""
+    honest = [path.read_bytes() for path in sorted(three.glob("*.env"))]
     harm(three)
     before = files(three)
+    sent: list[bytes] = []
     with pytest.raises(SpoolDamagedError) as said:
-        Spool(three, PLENTY)
+        drain(Spool(three, PLENTY), sent)
     assert "--set-aside" in said.value.next_step
-    assert files(three) == before
+    assert sent == honest[: len(sent)]
+    assert [name for name in files(three) if name.endswith(".env")] == [
+        name for name in before if name.endswith(".env")
+    ][len(sent) :]
+
+
+def drain(spool: Spool, sent: list[bytes]) -> None:
+    while found := spool.next():
+        link, envelope = found
+        sent.append(envelope)
+        spool.receipted(link)
 
 
 def test_a_file_that_rots_while_we_run_is_not_sent(three: Path) -> None:
@@ -166,8 +179,18 @@ def test_a_file_that_changed_while_we_were_away_is_found_by_the_next_link(three:
     whole = bytearray(second(three).read_bytes())
     whole[-70] ^= 1
     second(three).write_bytes(whole)
+    spool, sent = Spool(three, PLENTY), list[bytes]()
     with pytest.raises(SpoolDamagedError, match="damaged"):
-        Spool(three, PLENTY)
+        drain(spool, sent)
+    assert len(sent) == 1
+
+
+def test_opening_reads_the_newest_file_only(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    whole = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: (opened.append(path.name), whole(path))[1])
+    assert Spool(three, PLENTY).waiting == 3
+    assert [name for name in opened if name.endswith(".env")] == [f"{3:020d}.env"]
 
 
 def test_a_disk_that_refuses_loses_nothing(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 from functools import partial
@@ -152,6 +153,54 @@ def test_never_backwards_not_even_after_a_withdrawal_and_a_restart(tmp_path: Pat
     assert again.follow(offered(release(KEY, 4), 4), never) is None
     assert again.note.refused_code == "release-older"
     assert knows(again.follow(offered(release(KEY, 5), 5), giving(release(KEY, 5)))), "the withdrawn one may come back"
+
+
+def full_disk(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_withdrawal_while_the_disk_is_full_waits_rather_than_forget_the_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(pack_trust, "write_durably", full_disk)
+        made = using(tmp_path, 5)  # not even its own number could be noted apart
+        assert made.follow(None, never) is None
+        assert (made.note.release, made.note.refused_code) == (5, "release-unwritable")
+        assert (tmp_path / "packs" / "release").exists()
+        again = Updates(tmp_path, [KEY.verify_key])
+        assert knows(again.load())
+    (tmp_path / "packs" / "release").rename(tmp_path / "elsewhere")
+    assert Updates(tmp_path, [KEY.verify_key]).load() is bundled()
+    (tmp_path / "elsewhere").rename(tmp_path / "packs" / "release")
+    assert again.follow(None, never) is bundled()
+    third = Updates(tmp_path, [KEY.verify_key])
+    assert third.follow(offered(release(KEY, 4), 4), never) is None
+    assert third.note.refused_code == "release-older"
+
+
+def test_a_release_on_disk_that_could_not_be_loaded_leaves_its_number_when_it_is_withdrawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(pack_trust, "write_durably", full_disk)
+        using(tmp_path, 5)
+    for compiled in (tmp_path / "packs").glob("compiled-*"):
+        compiled.unlink()
+    made = Updates(tmp_path, [KEY.verify_key])
+    assert made.load() is bundled()
+    assert made.follow(None, never) is bundled()
+    assert made.follow(offered(release(KEY, 4), 4), never) is None
+    assert made.note.refused_code == "release-older"
+
+
+def test_packs_by_a_revoked_key_are_put_down_though_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = using(tmp_path, 5)
+    monkeypatch.setattr(pack_trust, "write_durably", full_disk)
+    assert made.heed([revoke(KEY)]) is bundled()
+    assert made.note.release == 0
 
 
 def test_no_trusted_key_means_no_delivered_packs(tmp_path: Path) -> None:

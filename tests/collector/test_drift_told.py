@@ -93,7 +93,7 @@ def test_the_doctor_says_what_changed_and_shows_it(member: Home) -> None:
     kept.save()
     with only_one(member.data):
         noted(member, FELL, MISSING, SILENT)
-        checks = examine(member.config)
+        checks = examine(member.path)
         drift = [check for check in checks if check.link == "Device d-one: drift"]
         assert [check.verdict for check in drift] == [Verdict.ATTENTION] * 3
         assert drift[0].found.endswith("Of its lines 41.0% are recognised; before it were 99.8%.")
@@ -114,7 +114,7 @@ def test_an_alarm_that_only_a_newer_collector_knows_is_passed_over(member: Home)
         noted(member, FELL)
         path = member.data / state.STATE
         path.write_text(path.read_text().replace("not-recognised", "of-tomorrow"))
-        assert not [check for check in examine(member.config) if "drift" in check.link]
+        assert not [check for check in examine(member.path) if "drift" in check.link]
 
 
 def test_the_samples_command(member: Home) -> None:

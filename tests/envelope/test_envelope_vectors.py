@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from cyberalarm.core.errors import RefusedError
-from cyberalarm.envelope import canonical, payload, receipts, releases, sealing
+from cyberalarm.envelope import canonical, payload, receipts, releases, sealing, source_list
 from cyberalarm.envelope.documents import Enrolment, Status
-from cyberalarm.envelope.errors import EnvelopeRefused, KeyRefused, ReleaseRefused
+from cyberalarm.envelope.errors import EnvelopeRefused, KeyRefused, ReleaseRefused, SourceListRefused
 from cyberalarm.envelope.keys import AnalysisKey, AnalysisPublicKey, SigningKey, Suite, VerifyKey
 from cyberalarm.envelope.requests import SignedRequest
 from cyberalarm.envelope.revocations import revoked
@@ -120,6 +120,23 @@ def test_our_code_agrees_with_the_release() -> None:
     for text in vector["revoking_nothing"]:
         with pytest.raises(KeyRefused):
             revoked(text)
+
+
+def test_our_code_agrees_with_the_list_of_sources() -> None:
+    vector = json.loads((VECTORS / "sources.json").read_text())
+    by = SigningKey(bytes.fromhex(vector["sources_private"]))
+    key, raw = VerifyKey(bytes.fromhex(vector["sources_key"])), bytes.fromhex(vector["sources"])
+    listed = source_list.read(raw, key)
+    assert ([str(one) for one in listed.v4], [str(one) for one in listed.v6]) == (vector["v4"], vector["v6"])
+    assert source_list.sign(listed, by) == raw, "one list has one coding, and Ed25519 one signature"
+    assert source_list.digest(raw) == vector["sha256"]
+    codes = set()
+    for one in vector["refused"]:
+        with pytest.raises(SourceListRefused) as caught:
+            source_list.read(bytes.fromhex(one["sources"]), key)
+        assert caught.value.code == one["code"], one["what"]
+        codes.add(one["code"])
+    assert len(codes) == 3
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ def test_a_query_file_loads_and_answers_with_the_columns_it_names(name: str, sto
     assert query.meaning[0].isupper()
     every = {"time": START, "last": START, "direction": "inbound", "action": "allowed", "dst_port": 22}
     every |= {"src_ip": "198.18.0.1", "dst_ip": "203.0.113.1", "signature": "s", "cve": ["CVE-2021-44228"]}
-    every |= {"threat": "t", "sender_domain": "mail.example"}
+    every |= {"threat": "t", "sender_domain": "mail.example", "evidence": "established", "category": "scan"}
     if not store.size()[0]:
         given_sensors = [(member, sensor) for member in (1, 2, 3) for sensor in SENSORS]
         store.insert(table([Given(member, {**every, "sensor": sensor}) for member, sensor in given_sensors]))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import cyberalarm.envelope
-from cyberalarm.central import enrolment, ingest, releases
+from cyberalarm.central import enrolment, ingest, releases, sources
 from cyberalarm.central.enrolment.problems import PROBLEMS, problem_body
 from cyberalarm.central.ingest.errors import ChainGapError
 
@@ -21,6 +21,7 @@ CODE = re.compile(r"[a-z]+(?:-[a-z]+)*")
 NOT_ANSWERED = {"member-not-approved", "enrolment-refused", "act-refused"}
 LIBRARY_ONLY = {
     "key-malformed",
+    "seal-refused",
     "signature-refused",
     "envelope-refused",
     "document-malformed",
@@ -30,6 +31,10 @@ LIBRARY_ONLY = {
     "release-format",
     "release-key-unknown",
     "release-signature",
+    "sources-refused",
+    "sources-malformed",
+    "sources-form",
+    "sources-signature",
 }
 
 
@@ -52,7 +57,9 @@ def codes_in(package: object) -> set[str]:
 
 
 def test_every_code_that_the_source_raises_has_a_status() -> None:
-    raised = codes_in(enrolment) | codes_in(ingest) | codes_in(releases) | codes_in(cyberalarm.envelope)
+    raised = (
+        codes_in(enrolment) | codes_in(ingest) | codes_in(releases) | codes_in(sources) | codes_in(cyberalarm.envelope)
+    )
     assert set(PROBLEMS) == raised - NOT_ANSWERED - LIBRARY_ONLY
     assert raised >= NOT_ANSWERED | LIBRARY_ONLY
 
@@ -66,7 +73,7 @@ def test_the_api_page_lists_every_code_with_its_status() -> None:
 def test_the_envelope_page_lists_every_code_of_the_library() -> None:
     table = (DOCS / "envelope.md").read_text().partition("## Refusals of the library")[2].partition("## ")[0]
     listed = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", table))
-    assert listed == codes_in(cyberalarm.envelope) - {"envelope-refused", "release-refused"}
+    assert listed == codes_in(cyberalarm.envelope) - {"envelope-refused", "release-refused", "sources-refused"}
 
 
 def test_a_chain_problem_says_what_is_expected() -> None:

@@ -91,4 +91,4 @@ def test_the_status_says_that_alarms_are_read(receiving: Ingest, sender: Sender)
     path = "/api/collector/v1/status"
     headers = sign_request(sender.key, sender.enrolment.collector, "GET", path, b"", now_ms())
     raw = receiving.status(SignedRequest.read(headers), "GET", path)
-    assert Status.read(raw, sender.receipt_key).bundle_form == payload.FORM_WITH_ALARMS == 2
+    assert Status.read(raw, sender.receipt_key).bundle_form >= payload.FORM_WITH_ALARMS == 2

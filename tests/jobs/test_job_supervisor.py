@@ -272,7 +272,7 @@ def test_the_centre_s_own_jobs_find_and_report(store: EventStore, members: list[
     store.insert(with_origin(table_of(rows), Origin(one.pk, 1, 1, one.force, one.region, monday)))
     runs = [run_if_due(job, store, at(NOW)) for job in default_jobs()]
     assert [(run.job, run.state) for run in runs if run] == [
-        ("detections", "done"), ("trends", "done"), ("reports", "done"),
+        ("detections", "done"), ("trends", "done"), ("sources", "done"), ("reports", "done"), ("keys", "done"),
     ]  # fmt: skip
     assert Finding.objects.get(rule="ssh-guessing").member == one
     assert Report.objects.filter(member=one).count() == 1

@@ -110,7 +110,7 @@ def test_what_a_blocked_source_is_let_do_afterwards_is_kept() -> None:
         traffic(OTHER_STRANGER, OWN),
     )
     assert [before.outcome, blocked.outcome, after.outcome, other.outcome] == ["routine", "kept", "kept", "routine"]
-    assert after.rule == "let in from a source that was blocked or detected here before"
+    assert after.rule == "let in from a source that was blocked, detected or scanning here before"
 
 
 def test_the_memory_lasts_over_batches_and_as_long_as_it_is_told() -> None:

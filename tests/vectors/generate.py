@@ -19,13 +19,14 @@ import pyarrow as pa
 from cyberalarm.central.events.arrow import table_of
 from cyberalarm.core.alarm import Alarm, AlarmKind
 from cyberalarm.core.outcome import Ledger, Outcome
-from cyberalarm.envelope import canonical, payload, receipts, releases, revocations, sealing
+from cyberalarm.envelope import canonical, payload, receipts, releases, revocations, sealing, source_list
 from cyberalarm.envelope.documents import Enrolment, Offer, Status
 from cyberalarm.envelope.keys import AnalysisKey, SigningKey, Suite
 from cyberalarm.envelope.receipts import Receipt
 from cyberalarm.envelope.releases import PackFile, Release
 from cyberalarm.envelope.requests import sign_request
 from cyberalarm.envelope.sealing import Header
+from cyberalarm.envelope.source_list import SourceList
 from cyberalarm.envelope.tokens import RegistrationToken
 
 HERE = Path(__file__).parent
@@ -268,11 +269,51 @@ def release_vector() -> dict[str, object]:
     }
 
 
+def sources_vector() -> dict[str, object]:
+    by, other = SigningKey(fixed("centre")), SigningKey(fixed("another centre"))
+    v4 = (0, 1, 0xC6336417, 0xC6336418, 0xCB007107, 2**32 - 1)  # 198.51.100.23 and .24, 203.0.113.7
+    v6 = (0x20010DB8_00000000, 0x20010DB8_00000017, 2**64 - 1)
+    made = SourceList(7, SEALED, SEALED + 3 * 86_400_000, v4, v6)
+    good = source_list.sign(made, by)
+
+    def outline(manifest: bytes, coded: bytes, key: SigningKey = by) -> bytes:
+        body = b"CAS1" + len(manifest).to_bytes(4) + manifest + len(coded).to_bytes(4) + coded
+        return body + key.sign(b"CyberAlarm source list v1\0" + body)
+
+    length = int.from_bytes(good[4:8])
+    manifest, coded = good[8 : 8 + length], good[12 + length : -64]
+    cases = [
+        ("empty", b"", "sources-malformed"),
+        ("cut off", good[:-1], "sources-malformed"),
+        ("followed by a byte", good + b"\0", "sources-malformed"),
+        ("another magic", b"CAS2" + good[4:], "sources-malformed"),
+        ("another number", good.replace(b'"number":7', b'"number":8'), "sources-signature"),
+        ("signed by another key", outline(manifest, coded, other), "sources-signature"),
+        ("form 2, signed", outline(manifest.replace(b'"form":1', b'"form":2'), coded), "sources-form"),
+        ("one source more, signed", outline(manifest.replace(b'"v6":3', b'"v6":4'), coded), "sources-malformed"),
+        ("one source less, signed", outline(manifest.replace(b'"v6":3', b'"v6":2'), coded), "sources-malformed"),
+        ("a byte more, signed", outline(manifest, coded + b"\0"), "sources-malformed"),
+        ("a byte less, signed", outline(manifest, coded[:-1]), "sources-malformed"),
+        ("ends before it begins, signed", outline(_replaced(manifest, "expires", SEALED), coded), "sources-malformed"),
+    ]
+    return {
+        "sources_private": fixed("centre").hex(),
+        "sources_key": by.public.hex(),
+        "sources": good.hex(),
+        "sha256": source_list.digest(good),
+        "manifest": json.loads(manifest),
+        "v4": [str(one) for one in v4],
+        "v6": [str(one) for one in v6],
+        "refused": [{"what": what, "code": code, "sources": raw.hex()} for what, raw, code in cases],
+    }
+
+
 def main() -> None:
     vectors = {f"envelope-{suite}": suite_vector(suite) for suite in Suite}
     vectors["documents"] = documents_vector()
     vectors["payloads"] = payloads_vector()
     vectors["release"] = release_vector()
+    vectors["sources"] = sources_vector()
     for name, vector in vectors.items():
         (HERE / f"{name}.json").write_text(json.dumps(vector, indent=1) + "\n", "utf-8")
 

@@ -73,6 +73,7 @@ def test_the_walk_sees_the_site() -> None:
         "api/collector/v1/enrol",
         "api/collector/v1/envelopes",
         "api/collector/v1/packs/<str:sha256>",
+        "api/collector/v1/sources/<str:sha256>",
     } <= names
     assert any(name.startswith("reports/") for name in names)
     assert len(ROUTES) > 35

@@ -47,7 +47,8 @@ fn wrong_rules_are_named() {
         format!(
             r#"{{"schema":{{"sensor":["firewall"],"action":["allowed"],"direction":["unknown"],"evidence":[],"category":[],
             "max_signature_id":1,"max_signature":1,"max_threat":1,"max_sender_domain":1,"max_cves":1}},
-            "rules":[{{"name":"first","outcome":"{outcome}"}}],"home":[],"trusted":[],"remember_ms":1}}"#
+            "rules":[{{"name":"first","outcome":"{outcome}"}}],"home":[],"trusted":[],"remember_ms":1,
+            "scanning":{{"ports":2,"addresses":2,"ms":1}}}}"#
         )
     };
     assert!(Sieve::compile(&spec("kept")).is_ok());

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from cyberalarm.central.enrolment import key_rotation
+from cyberalarm.central.enrolment.key_rotation import CentreKey
 from cyberalarm.central.findings import services as findings
 from cyberalarm.central.members.models import Member
 from cyberalarm.central.reports import services as reports
@@ -16,8 +19,8 @@ from cyberalarm.core.places import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
+    from cyberalarm.central.config import CentralConfig
     from cyberalarm.central.events.store import EventStore
     from cyberalarm.central.reports.models import Report
 
@@ -96,7 +99,19 @@ def status() -> list[StatusRow]:
     ]
 
 
-def control_commands(store: EventStore, data: Path) -> dict[str, Callable[[Mapping[str, object]], object]]:
+def rotate(
+    config: CentralConfig, which: str, why: str, *, now: bool = False, files: Path | None = None
+) -> dict[str, str | None]:
+    """Replace one of the centre's keys; `due` is when it will be, None when it is done. Raises ConfigurationError,
+    ActRefusedError.
+    """
+    if which not in set(CentreKey):
+        raise ConfigurationError(f"There is no key {which!r}.", next_step=f"One of: {', '.join(CentreKey)}.")
+    due = key_rotation.rotate(config, CentreKey(which), None, why, now=now, files=files)
+    return {"key": which, "due": due.isoformat() if due else None}
+
+
+def control_commands(store: EventStore, config: CentralConfig) -> dict[str, Callable[[Mapping[str, object]], object]]:
     """The commands of the control socket."""
 
     def report(request: Mapping[str, object]) -> object:
@@ -104,12 +119,23 @@ def control_commands(store: EventStore, data: Path) -> dict[str, Callable[[Mappi
         if not isinstance(days, int) or not isinstance(only, list):
             raise ConfigurationError("`days` must be a number and `only` a list of references.")
         day = date.fromisoformat(last) if isinstance(last, str) else None
-        return make_reports(store, data, day, days, [str(reference) for reference in only])
+        return make_reports(store, config.data, day, days, [str(reference) for reference in only])
+
+    def rotated(request: Mapping[str, object]) -> object:
+        files = request.get("files")
+        return rotate(
+            config,
+            str(request.get("which")),
+            str(request.get("why", "")),
+            now=request.get("now") is True,
+            files=Path(files) if isinstance(files, str) else None,
+        )
 
     return {
         "ping": lambda _: "here",
         "detect": lambda _: detect(store),
         "report": report,
+        "rotate": rotated,
         "stored": lambda _: stored_lines(store),
         "status": lambda _: status(),
     }

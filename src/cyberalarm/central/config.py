@@ -73,6 +73,9 @@ class CentralConfig(BaseModel):
     revoked_release_keys: Annotated[list[str], Field(max_length=revocations.MOST), AfterValidator(_revocations)] = []
     # Fewest members behind a figure in an edition that members may read, so that none can be recognised.
     trend_minimum_members: int = Field(default=3, ge=1)
+    # A source is told to all collectors when it was hostile at so many members in so many days; at no fewer than the minimum above.
+    source_list_minimum_members: int = Field(default=3, ge=2)
+    source_list_days: int = Field(default=14, ge=1, le=90)
     email_host: str = ""
     email_port: int = Field(default=25, ge=1, le=65535)
     email_from: str = "cyberalarm@example.org"

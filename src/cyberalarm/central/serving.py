@@ -17,7 +17,7 @@ from cyberalarm.central.asgi import application
 from cyberalarm.central.commands import control_commands
 from cyberalarm.central.connections import TimedBodies, protocol
 from cyberalarm.central.control import Control
-from cyberalarm.central.enrolment.keys import centre_keys
+from cyberalarm.central.enrolment.keys import centre_keys, told_of_changes
 from cyberalarm.central.events import store as stores
 from cyberalarm.central.ingest import services as ingest
 from cyberalarm.central.ingest.bodies import BoundedBodies
@@ -25,9 +25,11 @@ from cyberalarm.central.jobs.supervisor import Supervisor
 from cyberalarm.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from cyberalarm.central.config import CentralConfig
+    from cyberalarm.central.enrolment.keys import CentreKeys
 
 # Connections and requests in hand at once; a request may hold a thread and a database connection.
 _MOST_CONNECTIONS = 2_000
@@ -58,12 +60,13 @@ def serve(config: CentralConfig, progress: Callable[[str], None]) -> None:
         stores.use(store)
         parts.callback(stores.use, None)
         progress("Taking up where the last run ended")
-        ingest.start(config, store)
+        receiving = ingest.start(config, store)
         parts.callback(ingest.stop)
+        parts.enter_context(told_of_changes(receiving.use_keys))
         supervisor = Supervisor(store)
         supervisor.start()
         parts.callback(supervisor.stop, _GRACE_SECONDS)
-        control = Control(config.data, control_commands(store, config.data))
+        control = Control(config.data, control_commands(store, config))
         control.start()
         parts.callback(control.stop)
         progress(f"Serving {config.url}")
@@ -89,18 +92,25 @@ def _listen(config: CentralConfig) -> socket.socket:
 
 def _run_server(config: CentralConfig, listener: socket.socket) -> None:
     keys = centre_keys(config)
-    uvicorn.Server(
-        uvicorn.Config(
-            TimedBodies(BoundedBodies(application)),  # type: ignore[arg-type]  # Django types ASGI messages as plain dicts
-            http=protocol(config.connections_per_address),
-            ssl_certfile=str(keys.certificate.certificate),
-            ssl_keyfile=str(keys.certificate.key),
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=_MOST_CONNECTIONS,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
-    ).run(sockets=[listener])
+    settings = uvicorn.Config(
+        TimedBodies(BoundedBodies(application)),  # type: ignore[arg-type]  # Django types ASGI messages as plain dicts
+        http=protocol(config.connections_per_address),
+        ssl_certfile=str(keys.certificate.certificate),
+        ssl_keyfile=str(keys.certificate.key),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_MOST_CONNECTIONS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    settings.load()
+    with told_of_changes(lambda changed: _show(changed, settings.ssl)):
+        uvicorn.Server(settings).run(sockets=[listener])
+
+
+def _show(keys: CentreKeys, context: ssl.SSLContext | None) -> None:
+    """Answer new connections with the certificate of now."""
+    if context is not None:
+        context.load_cert_chain(keys.certificate.certificate, keys.certificate.key)

@@ -39,6 +39,7 @@ INSTALLED_APPS = [
     "cyberalarm.central.enrolment.apps.EnrolmentConfig",
     "cyberalarm.central.ingest.apps.IngestConfig",
     "cyberalarm.central.releases.apps.ReleasesConfig",
+    "cyberalarm.central.sources.apps.SourcesConfig",
     "cyberalarm.central.findings.apps.FindingsConfig",
     "cyberalarm.central.trends.apps.TrendsConfig",
     "cyberalarm.central.reports.apps.ReportsConfig",

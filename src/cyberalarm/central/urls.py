@@ -14,6 +14,7 @@ urlpatterns = [
     path("api/collector/v1/", include("cyberalarm.central.enrolment.urls")),
     path("api/collector/v1/", include("cyberalarm.central.ingest.urls")),
     path("api/collector/v1/", include("cyberalarm.central.releases.urls")),
+    path("api/collector/v1/", include("cyberalarm.central.sources.urls")),
 ]
 
 handler400 = "cyberalarm.central.site.views.bad_request"

@@ -1,4 +1,4 @@
-"""`cyberalarm central serve|migrate|report|police-user`."""
+"""`cyberalarm central serve|migrate|report|rotate-key|police-user` and others."""
 
 from __future__ import annotations
 
@@ -111,6 +111,50 @@ def status(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> 
     if any(row["grave"] and not row["good"] for row in rows):
         raise typer.Exit(ExitCode.FAILED)
     raise typer.Exit(ExitCode.DONE if all(row["good"] for row in rows) else ExitCode.INCOMPLETE)
+
+
+class Key(StrEnum):
+    """As in `central.enrolment.key_rotation.CentreKey`, which is not imported before Django is set up."""
+
+    ANALYSIS = "analysis"
+    RECEIPTS = "receipts"
+    CERTIFICATE = "certificate"
+
+
+@app.command("rotate-key")
+def rotate_key(
+    key: Annotated[
+        Key, typer.Argument(help="analysis (opens envelopes), receipts (signs for the centre) or certificate.")
+    ],
+    why: Annotated[str, typer.Option(help="The reason, for the audit.")],
+    now: Annotated[
+        bool, typer.Option("--now", help="Use the new one at once, as when the old one was stolen.")
+    ] = False,
+    files: Annotated[
+        Path | None, typer.Option(help="A folder with a certificate of your own and its key.", file_okay=False)
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Replace one of the centre's keys; no collector is lost. A new receipt key or certificate is announced for 14 days first."""
+    settings = set_up(config)
+    from cyberalarm.central import control
+    from cyberalarm.central.commands import rotate
+
+    folder = files.resolve() if files else None
+    try:
+        told = control.ask(
+            settings.data, "rotate", which=key.value, why=why, now=now, files=str(folder) if folder else None
+        )
+    except CyberAlarmError as error:
+        if error.code != "centre-not-running":
+            raise
+        told = rotate(settings, key.value, why, now=now, files=folder)
+    due = told["due"]  # type: ignore[index]
+    if due is None:
+        result_console().print(f"The key {key.value} is changed.")
+    else:
+        day = datetime.fromisoformat(due)
+        result_console().print(f"The next key {key.value} is announced. It comes into use by itself on {day:%d %B %Y}.")
 
 
 class CollectorAct(StrEnum):

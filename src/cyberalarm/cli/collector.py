@@ -1,9 +1,11 @@
-"""`cyberalarm collector run|enrol|replay|explain|doctor|samples`."""
+"""`cyberalarm collector run|enrol|replay|explain|samples`.
+
+`check`, `doctor` and `support` stand in `cli/doctor.py`, `show-sent` in `cli/sent.py`, `trusted` in `cli/trusted.py`.
+"""
 
 from __future__ import annotations
 
 import json
-import logging
 import signal
 import sys
 from dataclasses import asdict
@@ -13,45 +15,43 @@ from threading import Event
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
+from cyberalarm.cli.collector_options import ConfigOption, OutputOption, chosen
+from cyberalarm.cli.collector_options import load as _load
+from cyberalarm.cli.doctor import check, doctor, support, tell_check
 from cyberalarm.cli.printing import (
     ExitCode,
     Output,
     byte_progress,
-    harmless,
-    log_to_stderr,
     print_document,
     print_rows,
     result_console,
 )
-from cyberalarm.collector import config as configuration
+from cyberalarm.cli.sent import show_sent
+from cyberalarm.cli.trusted import show_trusted
+from cyberalarm.collector import logs
 from cyberalarm.core.outcome import Ledger
 
 app = typer.Typer(no_args_is_help=True, help="Run a collector on a member's network.")
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")]
-OutputOption = Annotated[Output, typer.Option("--output", help="human, json or jsonl")]
-_DEFAULT = Path("/etc/cyberalarm/collector.toml")
-
-
-def _load(path: Path | None) -> configuration.CollectorConfig:
-    if path is None and _DEFAULT.exists():
-        path = _DEFAULT
-    return configuration.load(path)
+app.command("show-sent")(show_sent)
+app.command("trusted")(show_trusted)
+_KEY_PATIENCE = 90.0  # seconds: a collector that runs asks for its status each minute
 
 
 @app.command()
 def run(
     config: ConfigOption = None,
-    check: Annotated[bool, typer.Option("--check", help="Only check the configuration.")] = False,
+    only_check: Annotated[bool, typer.Option("--check", help="Only check the configuration.")] = False,
+    log_level: Annotated[
+        str | None, typer.Option("--log-level", help="debug, info, warning or error, in place of the configured one.")
+    ] = None,
 ) -> None:
     """Run until stopped (SIGTERM or Ctrl-C). What has arrived is put away before the program ends."""
+    if only_check:
+        raise typer.Exit(ExitCode.FAILED if tell_check(chosen(config)) else ExitCode.DONE)
     settings = _load(config)
-    if check:
-        result_console().print("The configuration is good.")
-        return
-    log_to_stderr(logging.INFO)
+    logs.configure(_level(log_level or settings.log_level))
     from cyberalarm.collector.files import only_one
     from cyberalarm.collector.service import Service
 
@@ -60,6 +60,12 @@ def run(
         signal.signal(number, lambda *_: stop.set())
     with only_one(settings.data):
         Service(settings).run(stop)
+
+
+def _level(name: str) -> str:
+    if name not in logs.LEVELS:
+        raise typer.BadParameter(f"write one of {', '.join(logs.LEVELS)}", param_hint="--log-level")
+    return name
 
 
 @app.command()
@@ -110,10 +116,31 @@ def replay(
 
 
 def _print_ledgers(devices: dict[str, Ledger]) -> None:
+    from rich.table import Table
+
     table = Table("Device", "Received", *(o.value for o in next(iter(devices.values()), Ledger()).outcomes), box=None)
     for name, ledger in devices.items():
         table.add_row(name, f"{ledger.received:,}", *(f"{n:,}" for n in ledger.outcomes.values()))
     result_console().print(table)
+
+
+@app.command("rotate-key")
+def rotate_key(config: ConfigOption = None) -> None:
+    """Replace this collector's signing key; nothing is lost. Exit code 4 when the collector that runs still has to tell the
+    centre.
+    """
+    from cyberalarm import __version__
+    from cyberalarm.collector.key_change import rotate
+
+    if rotate(_load(config), __version__, _KEY_PATIENCE):
+        result_console().print(
+            "The centre knows this collector by its new key now; the old one is worth nothing any more."
+        )
+        return
+    result_console().print(
+        "The collector that runs changes its key as soon as the centre answers. Nothing else is to be done."
+    )
+    raise typer.Exit(ExitCode.INCOMPLETE)
 
 
 @app.command()
@@ -133,6 +160,8 @@ def explain(
         console.print(f"Product: {told.product or 'not recognised'}")
         if told.rule:
             console.print(f"Rule:    {told.rule}")
+        if told.source:
+            console.print(f"Source:  {told.source}")
         if told.sent:
             console.print("This, and nothing else, would leave your network:")
             for name, value in told.sent.items():
@@ -141,29 +170,9 @@ def explain(
     print_document(output, asdict(told), show)
 
 
-@app.command()
-def doctor(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> None:
-    """Check each link of the chain and say what to do.
-
-    Exit code 0 when all is good, 4 when something needs attention, 1 when something is broken.
-    """
-    from cyberalarm.collector.doctor import Verdict, examine, worst
-
-    checks = examine(_load(config))
-
-    def show() -> None:
-        console = result_console()
-        signs = {Verdict.GOOD: "good     ", Verdict.ATTENTION: "attention", Verdict.BAD: "BAD      "}
-        for check in checks:
-            console.print(harmless(f"{signs[check.verdict]}  {check.link}: {check.found}"))
-            if check.next_step:
-                console.print(harmless(f"           → {check.next_step}"))
-            if check.sample:
-                console.print(harmless(f"           such a line, redacted: {check.sample}"))
-
-    print_rows(output, [asdict(check) for check in checks], show)
-    ends = {Verdict.GOOD: ExitCode.DONE, Verdict.ATTENTION: ExitCode.INCOMPLETE, Verdict.BAD: ExitCode.FAILED}
-    raise typer.Exit(ends[worst(checks)])
+app.command()(check)
+app.command()(doctor)
+app.command()(support)
 
 
 @app.command("samples")

@@ -228,7 +228,7 @@ class _Run:
             at_centre = Ledger()
             for row in LedgerTotal.objects.filter(collector__reference=player.collector):
                 counts = {o: getattr(row, o.value) for o in OUTCOMES}
-                at_centre.merge(Ledger(row.received, counts, row.dropped_by_kernel))
+                at_centre.merge(Ledger(row.received, counts, row.dropped_by_kernel, row.recalled))
             self._ledgers.append(audit(member, _own_ledger(player), at_centre, stored[player.reference]))
         keys = {player.pk: player.key for player in self._players}
         found = [

@@ -1,7 +1,8 @@
-"""The centre, as a collector talks to it: four requests over HTTPS, port 443, through a proxy where there is one.
+"""The centre, as a collector talks to it: a few requests over HTTPS, port 443, through a proxy where there is one.
 
-The server is trusted by the pin of the registration token; without a pin, by public certificates. Identity is never the TLS
-session: envelopes and requests are signed. Raises CentreUnreachableError when trying again helps, CentreRefusedError when not.
+The server is trusted by the pins that this collector knows; without any, by public certificates. Identity is never the TLS
+session: envelopes and requests are signed. A request ends within a time that its size allows, however slowly the other side
+takes or gives bytes (`transport`). Raises CentreUnreachableError when trying again helps, CentreRefusedError when not.
 """
 
 from __future__ import annotations
@@ -19,17 +20,30 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Timeout, make_headers
 
 from cyberalarm import __version__
-from cyberalarm.collector.errors import CentreRefusedError, CentreUnreachableError
+from cyberalarm.collector.errors import CentreRefusedError, CentreUnreachableError, OtherCertificateError
+from cyberalarm.collector.transport import (
+    PATIENCE,
+    SOCKET_OPTIONS,
+    Deadline,
+    Patience,
+    in_words,
+    is_other_certificate,
+    pieces,
+)
 from cyberalarm.envelope.canonical import require
+from cyberalarm.envelope.rotation import VOUCHER_HEADER
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from urllib3 import BaseHTTPResponse
 
 _API = "/api/collector/v1"
 _MOST_ANSWER = 1024 * 1024
-_TIMEOUT = Timeout(connect=15, read=90)
 STATUS_PATH = _API + "/status"
+KEY_PATH = _API + "/key"
 PACKS_PATH = _API + "/packs/"
+SOURCES_PATH = _API + "/sources/"
 _CODE = re.compile("[a-z0-9-]{1,64}")
 _LONGEST_DETAIL = 1000  # characters; it is shown and kept in a note
 # Codes that mean "not now" whatever the HTTP status.
@@ -37,76 +51,130 @@ _LATER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT}
 
 
 class Centre:
-    """Connections to one centre; of one thread at a time."""
+    """Connections to one centre; of one thread at a time. `pins` are the certificates that it may show; none: public trust."""
 
-    def __init__(self, url: str, pin: str, proxy: str = "") -> None:
+    def __init__(
+        self, url: str, pin: str, proxy: str = "", next_pins: Sequence[str] = (), patience: Patience = PATIENCE
+    ) -> None:
         self._url = url.rstrip("/")
-        through = proxy or _environment_proxy(url)
-        # For people: without the proxy's user name and password.
-        self.proxy = urlsplit(through)._replace(netloc=urlsplit(through).netloc.rpartition("@")[2]).geturl()
-        pool = partial(_pool, through, {"User-Agent": f"CyberAlarm-Collector/{__version__}"})
-        self._pool = pool(assert_fingerprint=pin, cert_reqs="CERT_NONE") if pin else pool()
+        self.through = proxy or _environment_proxy(url)  # with the proxy's password, if there is one: not for people
+        self._patience = patience
+        self._deadline = Deadline()
+        self.proxy = without_password(self.through)
+        self.pins: tuple[str, ...] = (pin, *next_pins) if pin else ()
+        self._pools: dict[str | None, urllib3.PoolManager] = {}
 
     def enrol(self, request: bytes) -> bytes:
         """Post an enrolment request; gives the enrolment document."""
         return self._send("POST", _API + "/enrol", request, {"Content-Type": "application/json"})
 
-    def envelope(self, envelope: bytes) -> bytes:
-        """Post an envelope; gives its receipt."""
-        return self._send("POST", _API + "/envelopes", envelope, {"Content-Type": "application/octet-stream"})
+    def envelope(self, envelope: bytes, voucher: str = "") -> bytes:
+        """Post an envelope, with the voucher of this collector's newer key where an older one signed it; gives its receipt."""
+        headers = {"Content-Type": "application/octet-stream", **({VOUCHER_HEADER: voucher} if voucher else {})}
+        return self._send("POST", _API + "/envelopes", envelope, headers)
 
     def status(self, headers: dict[str, str], path: str = STATUS_PATH) -> bytes:
         """Ask for the status with a signed request, whose path may say what is in use here; gives the status document."""
         return self._send("GET", path, None, headers)
 
+    def change_key(self, change: bytes, headers: dict[str, str]) -> bytes:
+        """Post a change of this collector's key as a signed request; gives the centre's word on it."""
+        return self._send("POST", KEY_PATH, change, {**headers, "Content-Type": "application/json"})
+
+    def introduction(self, nonce: str) -> bytes:
+        """Ask who the centre is by now; gives a document that proves itself.
+
+        Where a certificate is pinned, any other is taken for this one question, which says nothing that is not public.
+        """
+        path = f"{_API}/introduction?nonce={nonce}"
+        return self._send_to(self._pool("" if self.pins else None), "GET", path, None, {}, _MOST_ANSWER)
+
     def packs(self, sha256: str, size: int, headers: dict[str, str]) -> bytes:
         """Ask for the pack release of this digest and length with a signed request; whatever comes, it is hardly longer."""
         return self._send("GET", PACKS_PATH + sha256, None, headers, most=size + 1)
 
+    def sources(self, sha256: str, size: int, headers: dict[str, str]) -> bytes:
+        """Ask for the list of sources of this digest and length, as for packs."""
+        return self._send("GET", SOURCES_PATH + sha256, None, headers, most=size + 1)
+
     def rest(self) -> None:
         """Close connections that are not in use. Nobody answers on an idle one, and the centre would wait for that."""
-        pools = self._pool.pools
-        for pool in [pools.get(key) for key in pools.keys()]:  # noqa: SIM118 - it has keys, but cannot be iterated
-            if pool is not None:
-                pool.close()
-        self._pool.clear()
+        for manager in self._pools.values():
+            pools = manager.pools
+            for pool in [pools.get(key) for key in pools.keys()]:  # noqa: SIM118 - it has keys, but cannot be iterated
+                if pool is not None:
+                    pool.close()
+            manager.clear()
 
     def _send(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str], most: int = _MOST_ANSWER
     ) -> bytes:
-        merged = {**self._pool.headers, **headers}
-        try:
-            answer = self._pool.request(
-                method, self._url + path, body=body, headers=merged, redirect=False, preload_content=False
-            )
+        """Send to whoever shows one of the pinned certificates; nothing is sent before that is known."""
+        *others, last = self.pins or (None,)
+        for pin in others:
             try:
-                content = answer.read(most)
-                if answer.length_remaining:
-                    answer.close()  # more than any answer of ours: do not use this connection again
-            finally:
-                answer.release_conn()
+                return self._send_to(self._pool(pin), method, path, body, headers, most)
+            except OtherCertificateError:
+                continue
+        return self._send_to(self._pool(last), method, path, body, headers, most)
+
+    def _send_to(
+        self,
+        pool: urllib3.PoolManager,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: dict[str, str],
+        most: int,
+    ) -> bytes:
+        merged = {**pool.headers, **headers, **({"Content-Length": str(len(body))} if body is not None else {})}
+        try:
+            with self._deadline.within(self._patience.whole(len(body or b"") + most)):
+                answer = pool.request(
+                    method,
+                    self._url + path,
+                    body=None if body is None else pieces(body),
+                    headers=merged,
+                    redirect=False,
+                    preload_content=False,
+                )
+                try:
+                    content = answer.read(most)
+                    if answer.length_remaining:
+                        answer.close()  # more than any answer of ours: do not use this connection again
+                finally:
+                    answer.release_conn()
         except HTTPError as error:
-            raise CentreUnreachableError(
-                f"The centre cannot be reached: {_plain(error)}.",
+            kind = OtherCertificateError if is_other_certificate(error) else CentreUnreachableError
+            why = "it takes too long to answer" if self._deadline.passed else in_words(error)
+            raise kind(
+                f"The centre cannot be reached: {why}.",
                 next_step="The bundles are kept and sent when it can be. `cyberalarm collector doctor` tells more.",
             ) from error
         if answer.status == HTTPStatus.OK and not _is_page(answer, content):
             return content
         raise _problem(answer, content)
 
-
-def _pool(
-    proxy: str, headers: dict[str, str], assert_fingerprint: str | None = None, cert_reqs: str = "CERT_REQUIRED"
-) -> urllib3.PoolManager:
-    """Connections that trust a pinned certificate, or public ones."""
-    make = partial(urllib3.ProxyManager, proxy, proxy_headers=_proxy_headers(proxy)) if proxy else urllib3.PoolManager
-    return make(
-        headers=headers,
-        timeout=_TIMEOUT,
-        retries=False,
-        assert_fingerprint=assert_fingerprint,
-        cert_reqs=cert_reqs,
-    )
+    def _pool(self, pin: str | None) -> urllib3.PoolManager:
+        """Connections that trust a pinned certificate; None: public ones; empty: any."""
+        if pin not in self._pools:
+            proxy = self.through
+            make = (
+                partial(urllib3.ProxyManager, proxy, proxy_headers=_proxy_headers(proxy))
+                if proxy
+                else urllib3.PoolManager
+            )
+            made = make(
+                headers={"User-Agent": f"CyberAlarm-Collector/{__version__}"},
+                timeout=Timeout(connect=self._patience.connect, read=self._patience.silence),
+                retries=False,
+                socket_options=SOCKET_OPTIONS,
+                assert_fingerprint=pin or None,
+                cert_reqs="CERT_REQUIRED" if pin is None else "CERT_NONE",
+            )
+            made.pool_classes_by_scheme = self._deadline.pool_classes
+            self._pools[pin] = made
+        return self._pools[pin]
 
 
 def _proxy_headers(proxy: str) -> dict[str, str]:
@@ -117,22 +185,16 @@ def _proxy_headers(proxy: str) -> dict[str, str]:
     return make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
 
 
+def without_password(url: str) -> str:
+    """A proxy's address for people: without its user name and password."""
+    return urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
+
+
 def _environment_proxy(url: str) -> str:
     host = urlsplit(url).hostname or ""
     if proxy_bypass(host):
         return ""
     return getproxies().get("https", "")
-
-
-def _plain(error: HTTPError) -> str:
-    """The innermost cause in few words, without addresses of memory."""
-    cause: BaseException = error
-    while isinstance(getattr(cause, "reason", None), BaseException):
-        cause = cause.reason  # type: ignore[attr-defined]
-    text = str(cause)
-    if "Fingerprints did not match" in text:
-        return "its certificate is not the one that the registration token names"
-    return text.partition(">: ")[2] or text
 
 
 def _is_page(answer: BaseHTTPResponse, content: bytes) -> bool:

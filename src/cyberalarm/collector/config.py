@@ -8,16 +8,19 @@ from __future__ import annotations
 import time
 import tomllib
 from datetime import datetime
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from cyberalarm.core.errors import ConfigurationError
+from cyberalarm.core.known_sources import chosen
 from cyberalarm.envelope.errors import KeyRefused
 from cyberalarm.envelope.keys import VerifyKey
+
+_LONGEST_SOCKET_PATH = 107  # bytes: sun_path without its end, unix(7)
 
 
 def _endpoint(text: str) -> str:
@@ -29,6 +32,10 @@ def _endpoint(text: str) -> str:
 
 def _network(text: str) -> str:
     return str(ip_network(text, strict=False))
+
+
+def _address(text: str) -> str:
+    return str(ip_address(text))
 
 
 def _zone(text: str) -> str:
@@ -46,8 +53,40 @@ def _release_key(text: str) -> str:
         raise ValueError("write a public release key as it was made, ed25519:…") from error
 
 
+def _metrics_endpoint(text: str) -> str:
+    if not text:
+        return text
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:")
+        if not path.startswith("/") or len(path.encode()) > _LONGEST_SOCKET_PATH:
+            raise ValueError(
+                "write a local socket with its whole path, such as unix:/run/cyberalarm-collector/metrics.sock"
+            )
+        return text
+    host = _endpoint(text).rpartition(":")[0].strip("[]")
+    try:
+        local = ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        raise ValueError(
+            "the figures are given to this machine only: write unix:/PATH, or a port of 127.0.0.1 or [::1], and let an agent"
+            " on this machine pass them on"
+        )
+    return text
+
+
+LogLevel = Literal["debug", "info", "warning", "error"]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 NetworkText = Annotated[str, AfterValidator(_network)]
+
+
+def _known(text: str) -> str:
+    chosen([text])
+    return text
+
+
+KnownText = Annotated[str, AfterValidator(_known)]
 ReleaseKeyText = Annotated[str, AfterValidator(_release_key)]
 
 
@@ -65,10 +104,20 @@ class Listen(_Section):
 
 
 class Networks(_Section):
-    """The member's own networks beside the private ones, and sources that are trusted."""
+    """The member's own networks beside the private ones, sources that are trusted, and known ones whose probes are left out."""
 
     own: list[NetworkText] = []
     trusted: list[NetworkText] = []
+    # Kinds or operators of core/known_sources.toml.
+    known: list[KnownText] = []
+
+
+class Called(_Section):
+    """What the member calls a device, told by the address that it sends from and, behind a relay, by the host in its lines."""
+
+    name: str = Field(min_length=1, max_length=80)
+    address: Annotated[str, AfterValidator(_address)]
+    host: str = Field(default="", max_length=64)
 
 
 class PackUpdates(_Section):
@@ -77,18 +126,31 @@ class PackUpdates(_Section):
     release_keys: list[ReleaseKeyText] = Field(default=[], max_length=16)
 
 
+class Metrics(_Section):
+    """Where Prometheus may fetch figures: a local socket or a loopback port, nowhere else. Off by default."""
+
+    listen: Annotated[str, AfterValidator(_metrics_endpoint)] = ""
+
+
 class CollectorConfig(_Section):
     data: Path = Path("collector-data")
     listen: Listen = Listen()
     networks: Networks = Networks()
     packs: PackUpdates = PackUpdates()
+    device: list[Called] = Field(default=[], max_length=2_000)
+    metrics: Metrics = Metrics()
+    log_level: LogLevel = "info"
     # For devices that write times without a zone.
     time_zone: Annotated[str, AfterValidator(_zone)] = "Europe/London"
     bundle_seconds: float = Field(default=60, ge=1, le=3600)
     # The centre takes at most 200,000 rows in a bundle.
     bundle_rows: int = Field(default=100_000, ge=1_000, le=150_000)
     spool_bytes: int = Field(default=4 * 1024**3, ge=64 * 1024**2)
+    # Copies of what was sent, for `show-sent`; 0 keeps none.
+    sent_bytes: int = Field(default=256 * 1024**2, ge=0)
     remember_hours: float = Field(default=24, gt=0, le=24 * 14)
+    # Age at which this collector replaces its signing key by itself; 0: never.
+    signing_key_days: int = Field(default=365, ge=0, le=3650)
     # Empty: HTTPS_PROXY of the environment, if set.
     proxy: str = ""
 
@@ -118,4 +180,9 @@ def load(path: Path | None) -> CollectorConfig:
         key = ".".join(str(part) for part in first["loc"])
         said = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(f"{path}: key {key!r}: {said}.", next_step="See docs/configuration.md.") from error
+    return beside(path, config)
+
+
+def beside(path: Path, config: CollectorConfig) -> CollectorConfig:
+    """The same configuration with its folder taken as relative to its file."""
     return config.model_copy(update={"data": (path.parent / config.data).resolve()})

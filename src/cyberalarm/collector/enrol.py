@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from cyberalarm import __version__
 from cyberalarm.collector import identity as identities
-from cyberalarm.collector import updates
+from cyberalarm.collector import journal, standing, updates
 from cyberalarm.collector.centre import Centre
 from cyberalarm.collector.errors import CentreRefusedError, ChainBrokenError, NotEnrolledError
 from cyberalarm.collector.files import only_one
 from cyberalarm.collector.identity import Identity
+from cyberalarm.collector.keyring import Keyring
 from cyberalarm.collector.spool import Link, Spool, set_aside
 from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.envelope.documents import Enrolment
@@ -40,7 +41,8 @@ def enrol(config: CollectorConfig, text: str, *, aside: bool = False) -> Identit
     with only_one(config.data):
         key = identities.make_signing_key(config.data)
         request = EnrolmentRequest.new(token, key, __version__, f"{platform.system()} {platform.machine()}")
-        answer = Centre(token.centre, token.pin, config.proxy).enrol(request.to_bytes())
+        next_pins = (token.next_pin,) if token.next_pin else ()
+        answer = Centre(token.centre, token.pin, config.proxy, next_pins).enrol(request.to_bytes())
         document = Enrolment.read(answer)
         if document.collector != token.collector:
             raise CentreRefusedError("enrolment-other", "The centre's answer is for another collector.")
@@ -51,15 +53,21 @@ def enrol(config: CollectorConfig, text: str, *, aside: bool = False) -> Identit
             receipt_key=VerifyKey(document.receipt_key),
             analysis_key=document.analysis_keys[0],
             release_keys=document.release_keys,
+            next_pins=next_pins,
         )
         folder = config.data / "spool"
         if aside:
             set_aside(folder)
+            set_aside(config.data / journal.FOLDER)
+        spool = Spool(folder, config.spool_bytes)
         _go_on_after(
-            Spool(folder, config.spool_bytes),
+            spool,
             Link(document.next_sequence - 1, document.previous),
             other=_was_other(config.data, document.collector),
         )
+        if not spool.waiting:
+            Keyring(config.data).drop()  # a change of the key that no bundle was signed by begins anew
+        standing.forget(config.data)
         if _has_new_authority(config, identity):
             updates.forget(config.data)
         identity.save(config.data)

@@ -29,6 +29,12 @@ class SpoolDamagedError(CyberAlarmError):
     code = "spool-damaged"
 
 
+class CopyMissingError(CyberAlarmError):
+    """No copy of what was sent is kept of this bundle."""
+
+    code = "copy-missing"
+
+
 class ChainBrokenError(CyberAlarmError):
     """What waits in the spool does not follow what the centre has, so the centre cannot take it."""
 
@@ -55,6 +61,10 @@ class CentreUnreachableError(NotReachableError):
     def __init__(self, what: str, *, next_step: str = "", wait: float | None = None) -> None:
         super().__init__(what, next_step=next_step)
         self.wait = wait
+
+
+class OtherCertificateError(CentreUnreachableError):
+    """What answers in the centre's place shows a certificate that is not known here. Nothing was sent to it."""
 
 
 class CentreRefusedError(RefusedError):

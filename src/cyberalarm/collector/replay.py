@@ -19,6 +19,9 @@ from cyberalarm.collector.centre import Centre
 from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.errors import SpoolFullError
 from cyberalarm.collector.files import only_one
+from cyberalarm.collector.keeping import Keeping
+from cyberalarm.collector.keyring import Keyring
+from cyberalarm.collector.listed_sources import ListedSources
 from cyberalarm.collector.pipeline import Pipeline, Sealer
 from cyberalarm.collector.receive.chunk import Chunk
 from cyberalarm.collector.receive.framing import Framing
@@ -56,20 +59,28 @@ class _Run:
 
     def __init__(self, config: CollectorConfig, wait: float) -> None:
         identity = identities.load(config.data)
-        key = identities.signing_key(config.data)
+        keys = Keyring(config.data)
         self.spool = Spool(config.data / "spool", config.spool_bytes)
-        sealer = Sealer(identity.collector, key, identity.analysis_key)
+        keeping = Keeping.opened(config)
+        sealer = Sealer(identity.collector, keys.current, identity.analysis_key, keys.following, keeping.copies)
         updates = Updates(config.data, trusted_keys(config, identity))
         library = updates.load()
-        self.pipeline = Pipeline(config, updates.resume() or library, DeviceNames(config.data), self.spool, sealer)
+        library = updates.resume() or library
+        names, listed = (
+            DeviceNames(config.data, config.device),
+            ListedSources(config.data, identity.receipt_keys).load(),
+        )
+        self.pipeline = Pipeline(config, library, names, self.spool, sealer, journal=keeping.journal, listed=listed)
         self._lock = RLock()
-        self.shipper = Shipper(Centre(identity.centre, identity.pin, config.proxy), identity, self.spool, self._lock)
+        centre = Centre(identity.centre, identity.pin, config.proxy, identity.next_pins)
+        self.shipper = Shipper(centre, identity, self.spool, self._lock, keys)
         self._wait = wait
 
     def take(self, chunk: Chunk, reference_ms: int) -> None:
         """Take in a chunk, waiting for room in the spool. Raises SpoolFullError."""
         if chunk.lines or chunk.overflow:
             self.pipeline.take(chunk, reference_ms=reference_ms)
+        self.pipeline.tick()
         if self.pipeline.due:
             self._close()
         self._wait_until(lambda: self.pipeline.has_room or self._close())

@@ -15,11 +15,17 @@ import structlog
 
 from cyberalarm import __version__
 from cyberalarm.collector import identity as identities
+from cyberalarm.collector import key_change
 from cyberalarm.collector import state as notes
-from cyberalarm.collector.centre import PACKS_PATH, STATUS_PATH, Centre
+from cyberalarm.collector.centre import PACKS_PATH, SOURCES_PATH, Centre
 from cyberalarm.collector.devices import DeviceNames
 from cyberalarm.collector.drift.watch import Watch
-from cyberalarm.collector.errors import CentreRefusedError, PartFailedError
+from cyberalarm.collector.errors import PartFailedError
+from cyberalarm.collector.keeping import Keeping
+from cyberalarm.collector.keyring import Keyring
+from cyberalarm.collector.listed_sources import ListedSources
+from cyberalarm.collector.logs import TROUBLES
+from cyberalarm.collector.metrics import metrics_server
 from cyberalarm.collector.pipeline import CLOCK_FLOOR_S, Pipeline, Sealer
 from cyberalarm.collector.receive.chunk import Intake
 from cyberalarm.collector.receive.endpoint import as_text
@@ -27,15 +33,17 @@ from cyberalarm.collector.receive.tcp import TcpReceiver
 from cyberalarm.collector.receive.udp import UdpReceiver
 from cyberalarm.collector.ship import Shipper
 from cyberalarm.collector.spool import Spool
+from cyberalarm.collector.standing import Standing
+from cyberalarm.collector.supervision import Supervisor
 from cyberalarm.collector.updates import Updates, trusted_keys
 from cyberalarm.core.errors import CyberAlarmError
-from cyberalarm.core.versions import older
-from cyberalarm.envelope.documents import Status
-from cyberalarm.envelope.payload import FORM_WITH_ALARMS
+from cyberalarm.envelope import source_list
+from cyberalarm.envelope.payload import FORM_WITH_ALARMS, FORM_WITH_RECALLED
 from cyberalarm.envelope.requests import InUse, sign_request
 
 if TYPE_CHECKING:
     from cyberalarm.collector.config import CollectorConfig
+    from cyberalarm.collector.listed_sources import Ranges
     from cyberalarm.envelope.documents import Offer
     from cyberalarm.formats.library import Library
 
@@ -52,21 +60,29 @@ class Service:
         """Open all parts. Raises NotEnrolledError, ConfigurationError, SpoolDamagedError."""
         self._config = config
         self._identity = identities.load(config.data)
-        self._key = identities.signing_key(config.data)
+        self._keys = Keyring(config.data)
+        self._standing = Standing(config.data, self._identity, self._keys)
         self._lock = RLock()
-        self._spool = Spool(config.data / "spool", config.spool_bytes)
-        sealer = Sealer(self._identity.collector, self._key, self._identity.analysis_key)
-        self._watch = Watch(config.data)
-        self._updates = Updates(config.data, trusted_keys(config, self._identity))
-        library = self._updates.load()
-        self._pipeline = Pipeline(config, library, DeviceNames(config.data), self._spool, sealer, self._watch)
-        self._centre = Centre(self._identity.centre, self._identity.pin, config.proxy)
-        to_ship = Centre(self._identity.centre, self._identity.pin, config.proxy)
-        self._shipper = Shipper(to_ship, self._identity, self._spool, self._lock)
+        # First of all, so that what arrives while the rest is made ready waits with the operating system.
         self._intake = Intake()
         listen = config.listen
         self._udp = [UdpReceiver(e, listen.receive_buffer, self._intake) for e in listen.udp]
         self._tcp = [TcpReceiver(e, listen.tcp_connections, self._intake) for e in listen.tcp]
+        self._metrics = metrics_server(config.metrics.listen, lambda: self._note)
+        self._spool = Spool(config.data / "spool", config.spool_bytes)
+        keeping = Keeping.opened(config)
+        identity, keys = self._identity, self._keys
+        sealer = Sealer(identity.collector, keys.current, identity.analysis_key, keys.following, keeping.copies)
+        self._watch = Watch(config.data)
+        self._updates = Updates(config.data, trusted_keys(config, self._identity))
+        library = self._updates.load()
+        self._sources = ListedSources(config.data, identity.receipt_keys)
+        names, listed = DeviceNames(config.data, config.device), self._sources.load()
+        self._pipeline = Pipeline(config, library, names, self._spool, sealer, self._watch, keeping.journal, listed)
+        where = (identity.centre, identity.pin, config.proxy, identity.next_pins)
+        self._centre, to_ship = Centre(*where), Centre(*where)
+        self._shipper = Shipper(to_ship, identity, self._spool, self._lock, keys)
+        self._shipper.hold = self._standing.held
         self._drops = dict.fromkeys((r.endpoint for r in self._udp), 0)
         self._status_thread = Thread(target=self._watch_status, name="status", daemon=True)
         self._ending = Event()
@@ -74,6 +90,10 @@ class Service:
         self._state_due = 0.0
         self._clock_ahead_ms: int | None = None
         self._clock_unset = False
+        self._minimum_version = ""
+        self._note: notes.State | None = None
+        self._unwritten = False
+        self._supervisor = Supervisor()
 
     def run(self, stop: Event) -> None:
         """Work until `stop` is set, then put away what has arrived. Raises PartFailedError, after putting away."""
@@ -82,6 +102,9 @@ class Service:
             receiver.start()
         self._shipper.start()
         self._status_thread.start()
+        if self._metrics:
+            self._metrics.start()
+        self._supervisor.ready("Receiving.")
         log.info("collector.running", udp=[r.address[1] for r in self._udp], tcp=[r.address[1] for r in self._tcp])
         failed: list[str] = []
         while not stop.is_set() and not failed:
@@ -94,10 +117,12 @@ class Service:
 
     def _end(self, receivers: list[UdpReceiver | TcpReceiver]) -> None:
         """Take in what has arrived, spool it, and end. What finds no room is at least counted."""
+        self._supervisor.stopping()
         self._intake.closing.set()
         ender = Thread(target=lambda: [receiver.stop() for receiver in receivers], name="end receivers", daemon=True)
         ender.start()
         while ender.is_alive() or not self._intake.empty:
+            self._supervisor.alive()
             chunk = self._intake.get(0.05)
             if chunk is not None and self._pipeline.has_room and not self._clock_is_unset():
                 self._pipeline.take(chunk)
@@ -117,11 +142,14 @@ class Service:
         self._shipper.stop(timeout=10)
         self._watch.save()
         self._write_state()
+        if self._metrics:
+            self._metrics.stop()
         log.info("collector.stopped", waiting=self._spool.waiting)
 
     def _turn(self, timeout: float) -> None:
         """Take one chunk, close the bundle when it is due, note how things are."""
-        self._pipeline.change_packs()  # also where no line comes
+        self._supervisor.alive()
+        self._pipeline.tick()
         if self._pipeline.has_room and not self._clock_is_unset():
             chunk = self._intake.get(timeout)
             if chunk is not None:
@@ -144,7 +172,7 @@ class Service:
         unset = time.time() < CLOCK_FLOOR_S
         if unset != self._clock_unset:
             self._clock_unset = unset
-            log.warning("clock.unset" if unset else "clock.set")
+            (log.warning if unset else log.info)("clock.unset" if unset else "clock.set")
         return unset
 
     def _count_drops(self) -> None:
@@ -159,10 +187,13 @@ class Service:
         said, begun = "", False
         while not self._ending.is_set():
             try:
+                self._list(self._sources.expire())
                 if not begun:
                     begun = True
                     self._use(self._updates.resume())
                 self._ask_status()
+                if said:
+                    log.info("status.recovered", code=said)
                 said = ""
             except CyberAlarmError as error:
                 if error.code != said:
@@ -174,51 +205,69 @@ class Service:
             self._ending.wait(_STATUS_SECONDS)
 
     def _ask_status(self) -> None:
-        path = f"{STATUS_PATH}?{self._in_use().to_query()}"
-        status = Status.read(self._centre.status(self._signed(path), path), self._identity.receipt_key)
-        if status.collector != self._identity.collector:
-            raise CentreRefusedError("status-other", "The centre's status is for another collector.")
+        status = self._standing.ask(self._centre, self._in_use())
         self._clock_ahead_ms = int(time.time() * 1000) - status.time
         # The switch is obeyed by what sends; what arrives is still taken and kept in the spool.
-        self._shipper.hold = status.stop or older(__version__, status.minimum_version)
+        self._shipper.hold = self._standing.held
+        self._minimum_version = status.minimum_version
         self._pipeline.tells_alarms = status.bundle_form >= FORM_WITH_ALARMS
-        self._take_up_key(status)
+        self._pipeline.recalls = status.bundle_form >= FORM_WITH_RECALLED
+        self._take_up_identity()
+        self._change_key()
         self._use(self._updates.heed(status.revoked))
         self._use(self._updates.follow(status.release, self._fetch))
+        self._list(self._sources.follow(status.sources, self._fetch_sources))
 
     def _in_use(self) -> InUse:
         note = self._updates.note_of(self._pipeline.library)
-        return InUse(__version__, note.release, note.refused_code)
+        return InUse(__version__, note.release, note.refused_code, source_list.FORM)
 
     def _signed(self, path: str) -> dict[str, str]:
-        return sign_request(self._key, self._identity.collector, "GET", path, b"", int(time.time() * 1000))
+        return sign_request(self._keys.current, self._identity.collector, "GET", path, b"", int(time.time() * 1000))
 
     def _fetch(self, offer: Offer) -> bytes:
         return self._centre.packs(offer.sha256, offer.size, self._signed(PACKS_PATH + offer.sha256))
+
+    def _fetch_sources(self, offer: Offer) -> bytes:
+        return self._centre.sources(offer.sha256, offer.size, self._signed(SOURCES_PATH + offer.sha256))
+
+    def _list(self, listed: Ranges | None) -> None:
+        if listed is not None:
+            self._pipeline.list_sources(listed)
 
     def _use(self, library: Library | None) -> None:
         if library is not None:
             self._pipeline.use(library)
 
-    def _take_up_key(self, status: Status) -> None:
+    def _take_up_identity(self) -> None:
         """Seal new bundles to the key that the centre prefers now; those in the spool keep theirs, which the centre still has."""
-        newest = next(iter(status.analysis_keys), self._identity.analysis_key)
-        if newest == self._identity.analysis_key:
+        identity = self._standing.identity
+        if identity == self._identity:
             return
-        changed = replace(self._identity, analysis_key=newest)
-        try:
-            changed.save(self._config.data)
-        except OSError as error:
-            log.warning("identity.unwritten", reason=error.strerror)
+        self._identity = identity
+        self._centre.pins = identity.pins
+        self._sources.keys = identity.receipt_keys
+        self._shipper.take_up(identity)
+        with self._lock:
+            self._pipeline.sealer = replace(self._pipeline.sealer, to=identity.analysis_key)
+
+    def _change_key(self) -> None:
+        """Sign what comes next by a new key, when somebody asked for that or the present one is old. What sends makes it known."""
+        if self._keys.pending or not self._standing.takes_new_keys or self._clock_is_unset():
             return
-        self._identity = changed
-        self._pipeline.sealer = replace(self._pipeline.sealer, to=newest)
-        log.info("identity.new_analysis_key", key=newest.key_id)
+        if not key_change.wanted(self._config, self._keys):
+            return
+        with self._lock:
+            following = self._keys.begin(self._spool.head)
+            self._pipeline.sealer = replace(self._pipeline.sealer, key=self._keys.current, following=following)
+        key_change.begun(self._config)
+        self._shipper.wake.set()
 
     def _write_state(self) -> None:
         """Leave a note of how things are, for `doctor`; a full disk does not stop the collector."""
         self._state_due = time.monotonic() + _STATE_SECONDS
         shipping = notes.ShippingNote(**asdict(self._shipper.progress))
+        waiting, most_waiting = self._intake.waiting
         state = notes.State(
             written=time.time(),
             started=self._started,
@@ -226,13 +275,24 @@ class Service:
             listening=notes.ListeningNote(
                 udp=[as_text(r.address) for r in self._udp], tcp=[as_text(r.address) for r in self._tcp]
             ),
-            spool=notes.SpoolNote(waiting=self._spool.waiting, bytes=self._spool.size, limit=self._config.spool_bytes),
+            spool=notes.SpoolNote(
+                waiting=self._spool.waiting,
+                bytes=self._spool.size,
+                limit=self._config.spool_bytes,
+                oldest=self._spool.oldest,
+            ),
             shipping=shipping,
             held=self._shipper.hold,
             clock_ahead_ms=self._clock_ahead_ms,
             clock_unset=self._clock_unset,
             packs=self._updates.note_of(self._pipeline.library),
+            sources=self._sources.note,
+            known_seen=dict(self._pipeline.known.seen),
             turned_away=sum(r.turned_away for r in self._tcp),
+            connections=sum(r.open_connections for r in self._tcp),
+            intake=notes.IntakeNote(bytes=waiting, limit=most_waiting),
+            minimum_version=self._minimum_version,
+            troubles=dict(TROUBLES),
             devices={
                 device: notes.DeviceNote(
                     source=view.source,
@@ -246,7 +306,12 @@ class Service:
             },
             alarms=[notes.AlarmNote.model_validate(alarm.to_json()) for alarm in self._watch.alarms],
         )
+        self._note = state
         try:
             notes.write(self._config.data, state)
         except OSError as error:
-            log.warning("state.unwritten", reason=error.strerror)
+            if not self._unwritten:
+                log.warning("state.unwritten", reason=error.strerror)
+            self._unwritten = True
+        else:
+            self._unwritten = False

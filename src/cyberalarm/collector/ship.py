@@ -2,6 +2,7 @@
 
 Invariants
 - A bundle leaves the spool only when its receipt verifies: signed by the centre's key, for this envelope, collector and sequence.
+- A change of this collector's key is made known before anything else is sent; bundles of before it carry the new key's voucher.
 - Whatever goes wrong is in `progress`, in words for a person, until a bundle is receipted; the thread never ends by itself.
 - Sealed bundles cannot be sealed again here (only the centre opens them), so one that the centre refuses stays, and those behind it
   wait: dropping one would break the chain for all.
@@ -23,6 +24,7 @@ from cyberalarm.collector.errors import (
     ReceiptRefusedError,
     SpoolFullError,
 )
+from cyberalarm.collector.standing import announce
 from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.envelope.receipts import read
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from cyberalarm.collector.centre import Centre
     from cyberalarm.collector.identity import Identity
+    from cyberalarm.collector.keyring import Keyring
     from cyberalarm.collector.spool import Link, Spool
 
 log = structlog.get_logger(__name__)
@@ -52,6 +55,9 @@ _IN_WORDS = dict.fromkeys(("chain-gap", "chain-forked", "envelope-replayed"), _B
     "collector-unknown": ("The centre does not know this collector.", _NEW_TOKEN),
     "collector-stopped": ("The centre asked this collector to pause.", "All bundles are kept. Ask your contact."),
     "envelope-signature": ("The centre does not accept this collector's signature.", _NEW_TOKEN),
+    "request-signature": ("The centre does not accept this collector's signature.", _NEW_TOKEN),
+    "request-time": ("This machine's clock and the centre's differ by more than five minutes.", "Set the clock."),
+    "key-change-refused": ("The centre does not accept this collector's new key.", _NEW_TOKEN),
 }
 
 
@@ -85,10 +91,13 @@ class Progress:
 class Shipper:
     """Sends what the spool holds. `step` does one attempt; `start` runs it in a thread until stopped."""
 
-    def __init__(self, centre: Centre, identity: Identity, spool: Spool, lock: RLock) -> None:
-        """`lock` guards the spool, which the pipeline writes to."""
+    def __init__(
+        self, centre: Centre, identity: Identity, spool: Spool, lock: RLock, keys: Keyring | None = None
+    ) -> None:
+        """`lock` guards the spool, which the pipeline writes to. Without `keys` no change of this collector's key is made known."""
         self._centre = centre
         self._identity = identity
+        self._keys = keys
         self._spool = spool
         self._lock = lock
         self._wait = _FIRST_WAIT
@@ -116,14 +125,22 @@ class Shipper:
         self.wake.set()
         self._thread.join(timeout)
 
+    def take_up(self, identity: Identity) -> None:
+        """Know the centre by another certificate or key from the next bundle on. From any thread."""
+        self._identity = identity
+        self._centre.pins = identity.pins
+
     def step(self) -> float | None:
         """Send the oldest bundle. Gives how long to wait (seconds) before the next attempt, None when nothing is to be sent."""
-        if self.hold:
-            return None
         try:
+            if self._keys is not None and self._keys.pending:
+                announce(self._centre, self._identity, self._keys)
+            if self.hold:
+                return None
             with self._lock:
                 found = self._spool.next()
             if found is None:
+                self._tidy()
                 return None
             rows = self._send(*found)
         except CentreUnreachableError as error:
@@ -145,10 +162,17 @@ class Shipper:
         self._wait = _FIRST_WAIT
         return 0.0
 
+    def _tidy(self) -> None:
+        """Nothing waits, so nothing of before a change of the key does."""
+        if self._keys is not None:
+            self._keys.forget(self._spool.done)
+
     def _send(self, link: Link, envelope: bytes) -> int:
-        receipt = read(self._centre.envelope(envelope), self._identity.receipt_key)
+        voucher = self._keys.voucher(link) if self._keys is not None else ""
+        identity = self._identity
+        receipt = read(self._centre.envelope(envelope, voucher), *identity.receipt_keys)
         named = (receipt.envelope, receipt.collector, receipt.sequence)
-        if named != (link.digest, self._identity.collector, link.sequence):
+        if named != (link.digest, identity.collector, link.sequence):
             raise ReceiptRefusedError("The centre's receipt is for another envelope.")
         with self._lock:
             self._spool.receipted(link)

@@ -6,15 +6,19 @@ Invariants
 - `previous` of each envelope is the digest of the one before, also across restarts and kills at any point.
 - Nothing is removed before its receipt was verified; `chain.json` is moved on before the file is removed, so a kill between
   the two leaves a file that is recognised as done and removed at the next start.
-- When the folder holds its bound, or the disk is full, `put` raises and nothing is lost, because nothing was taken.
-- A file that changed since it was written is never sent: `next` raises.
+- When the folder holds its bound, or the disk is full, `put` raises and nothing is lost, because nothing was taken. Sending goes on
+  then: `ballast` gives its room to the note of a receipt, after which the envelope's own room is free.
+- A file that changed since it was written is never sent: `next` raises. What it must be stands in the header of the one behind it
+  (`previous`), and of the newest in memory. So opening reads the newest file only, however many wait.
 
 One process at a time uses a spool (`files.only_one`). It does not talk to the network, and cannot open what it holds.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
 from collections import deque
 from contextlib import suppress
@@ -22,16 +26,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cyberalarm.collector.errors import SpoolDamagedError, SpoolFullError
-from cyberalarm.collector.files import TEMPORARY, flush_folder, write_durably
+from cyberalarm.collector.files import TEMPORARY, flush_folder, write_durably, write_whole
 from cyberalarm.envelope.errors import EnvelopeRefused
-from cyberalarm.envelope.sealing import FIRST_PREVIOUS, digest, read_header
+from cyberalarm.envelope.sealing import FIRST_PREVIOUS, MAX_HEADER, digest, peek_header, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from cyberalarm.envelope.sealing import Header
+
 SUFFIX = ".env"
 _CHAIN = "chain.json"
+_BALLAST = "ballast"
+_BALLAST_BYTES = 64 * 1024  # a few blocks of any file system: `chain.json` has some 100 bytes
 # What the last bundle of a run may take beyond the bound, so that ending loses nothing that was counted.
 _RESERVE = 128 * 1024 * 1024
 
@@ -56,13 +64,15 @@ class Spool:
         for part in folder.glob("*" + TEMPORARY):
             part.unlink()
         self._done = self._read_chain()
-        self._waiting = self._read_waiting(self._tidied())
-        self._size = sum(self._path(link.sequence).stat().st_size for link in self._waiting)
+        self._sizes = self._tidied()  # of what waits, the oldest first
+        self._size = sum(self._sizes)
+        self._head = self._read_head()
+        self._load_ballast()
 
     @property
     def head(self) -> Link:
         """The newest envelope ever put in."""
-        return self._waiting[-1] if self._waiting else self._done
+        return self._head
 
     @property
     def done(self) -> Link:
@@ -72,7 +82,7 @@ class Spool:
     @property
     def waiting(self) -> int:
         """Envelopes not yet receipted."""
-        return len(self._waiting)
+        return len(self._sizes)
 
     @property
     def size(self) -> int:
@@ -80,18 +90,29 @@ class Spool:
         return self._size
 
     @property
+    def oldest(self) -> float:
+        """When the oldest envelope that waits was written, seconds since 1970; 0 when none waits, or that cannot be told."""
+        try:
+            return self._path(self._done.sequence + 1).stat().st_mtime if self._sizes else 0.0
+        except OSError:
+            return 0.0
+
+    @property
     def full(self) -> bool:
         return self._size >= self._limit
 
     def continues(self, link: Link) -> bool:
-        """Would what waits, or comes next, be taken by a centre whose newest envelope is `link`?"""
-        return link == self._done or link in self._waiting
+        """Would what waits, or comes next, be taken by a centre whose newest envelope is `link`? Raises SpoolDamagedError."""
+        if self._done.sequence < link.sequence < self._head.sequence:
+            return self._link(link.sequence) == link
+        return link in (self._done, self._head)
 
     def begin_after(self, link: Link) -> None:
         """Let an empty spool go on at a place that the centre names. Raises SpoolDamagedError when envelopes wait."""
-        if self._waiting:
+        if self._sizes:
             raise SpoolDamagedError("The chain cannot begin elsewhere while envelopes wait in the spool.")
         self._write_chain(link)
+        self._head = link
 
     def put(self, seal: Callable[[int, str], bytes], *, last: bool = False) -> Link:
         """Add the envelope that `seal(sequence, previous)` makes; durable when this returns. Raises SpoolFullError.
@@ -115,44 +136,58 @@ class Spool:
                 next_step="Free some space on the disk of the data folder.",
                 code="spool-unwritable",
             ) from error
-        link = Link(sequence, digest(envelope))
-        self._waiting.append(link)
+        self._head = Link(sequence, digest(envelope))
+        self._sizes.append(len(envelope))
         self._size += len(envelope)
-        return link
+        return self._head
 
     def next(self) -> tuple[Link, bytes] | None:
         """The oldest envelope that waits, without removing it. Raises SpoolDamagedError."""
-        if not self._waiting:
+        if not self._sizes:
             return None
-        link = self._waiting[0]
+        link = self._link(self._done.sequence + 1)
         path = self._path(link.sequence)
         try:
             envelope = path.read_bytes()
         except OSError as error:
             raise _damaged(path.name) from error
-        if digest(envelope) != link.digest:
+        if digest(envelope) != link.digest or self._header(link.sequence).previous != self._done.digest:
             raise _damaged(path.name)
         return link, envelope
 
     def receipted(self, link: Link) -> None:
-        """Remove the oldest envelope, once its receipt was verified. Raises SpoolDamagedError for any other."""
-        if not self._waiting or self._waiting[0] != link:
+        """Remove the oldest envelope, once its receipt was verified. Raises SpoolDamagedError for any other, OSError.
+
+        After an OSError the envelope either still waits, or is done and only its file is left until the next start.
+        """
+        if not self._sizes or self._link(self._done.sequence + 1) != link:
             raise SpoolDamagedError("A receipt came for an envelope that is not the oldest in the spool.")
         self._write_chain(link)
-        self._waiting.popleft()
-        path = self._path(link.sequence)
-        size = path.stat().st_size
-        path.unlink()
+        self._size -= self._sizes.popleft()
+        self._path(link.sequence).unlink()
         flush_folder(self._folder)
-        self._size -= size
+        self._load_ballast()
 
     def _path(self, sequence: int) -> Path:
         return self._folder / f"{sequence:020d}{SUFFIX}"
 
     def _write_chain(self, link: Link) -> None:
-        content = json.dumps({"sequence": link.sequence, "digest": link.digest})
-        write_durably(self._folder / _CHAIN, content.encode("ascii"))
+        content = json.dumps({"sequence": link.sequence, "digest": link.digest}).encode("ascii")
+        try:
+            write_durably(self._folder / _CHAIN, content)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            (self._folder / _BALLAST).unlink(missing_ok=True)
+            write_durably(self._folder / _CHAIN, content)
         self._done = link
+
+    def _load_ballast(self) -> None:
+        """Keep some room for the note of a receipt. No harm where there is none, or after a crash with half of it."""
+        path = self._folder / _BALLAST
+        with suppress(OSError):
+            if not path.exists() or path.stat().st_size != _BALLAST_BYTES:
+                write_whole(path, bytes(_BALLAST_BYTES))
 
     def _read_chain(self) -> Link:
         try:
@@ -163,35 +198,60 @@ class Spool:
         except (ValueError, KeyError, TypeError) as error:
             raise _damaged(_CHAIN) from error
 
-    def _tidied(self) -> list[int]:
-        """The sequences that wait, after removing what is done."""
-        found = []
-        for path in self._folder.glob("*" + SUFFIX):
-            try:
-                found.append(int(path.name.removesuffix(SUFFIX)))
-            except ValueError as error:
-                raise _damaged(path.name) from error
+    def _tidied(self) -> deque[int]:
+        """The sizes of what waits, after removing what is done."""
+        found: dict[int, int] = {}
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                if not entry.name.endswith(SUFFIX):
+                    continue
+                try:
+                    found[int(entry.name.removesuffix(SUFFIX))] = entry.stat().st_size
+                except ValueError as error:
+                    raise _damaged(entry.name) from error
         for sequence in [s for s in found if s <= self._done.sequence]:
             self._path(sequence).unlink()
-        waiting = sorted(s for s in found if s > self._done.sequence)
+            del found[sequence]
+        waiting = sorted(found)
         if waiting != list(range(self._done.sequence + 1, self._done.sequence + 1 + len(waiting))):
             raise SpoolDamagedError("An envelope is missing from the spool.", next_step=_DAMAGED)
-        return waiting
+        return deque(found[sequence] for sequence in waiting)
 
-    def _read_waiting(self, sequences: list[int]) -> deque[Link]:
-        links: deque[Link] = deque()
-        before = self._done
-        for sequence in sequences:
-            envelope = self._path(sequence).read_bytes()
-            try:
-                header = read_header(envelope)
-            except EnvelopeRefused as error:
-                raise _damaged(self._path(sequence).name) from error
-            if header.sequence != sequence or header.previous != before.digest:
-                raise _damaged(self._path(sequence).name)
-            before = Link(sequence, digest(envelope))
-            links.append(before)
-        return links
+    def _read_head(self) -> Link:
+        """The newest envelope, read whole: those put in from now on follow it. Raises SpoolDamagedError."""
+        if not self._sizes:
+            return self._done
+        sequence = self._done.sequence + len(self._sizes)
+        envelope = self._path(sequence).read_bytes()
+        try:
+            read_header(envelope)
+        except EnvelopeRefused as error:
+            raise _damaged(self._path(sequence).name) from error
+        self._header(sequence)
+        return Link(sequence, digest(envelope))
+
+    def _link(self, sequence: int) -> Link:
+        """A waiting envelope's place, as the one behind it says. Raises SpoolDamagedError."""
+        if sequence == self._head.sequence:
+            return self._head
+        return Link(sequence, self._header(sequence + 1).previous)
+
+    def _header(self, sequence: int) -> Header:
+        """What the file of this sequence begins with. Raises SpoolDamagedError."""
+        path = self._path(sequence)
+        try:
+            with path.open("rb") as source:
+                header = peek_header(source.read(MAX_HEADER + 64))
+        except (OSError, EnvelopeRefused) as error:
+            raise _damaged(path.name) from error
+        if header.sequence != sequence:
+            raise _damaged(path.name)
+        return header
+
+
+def waits(folder: Path, sequence: int) -> bool:
+    """Does an envelope wait in a spool that another process may have open? Looks only."""
+    return (folder / f"{sequence:020d}{SUFFIX}").exists()
 
 
 def set_aside(folder: Path) -> int:

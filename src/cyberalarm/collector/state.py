@@ -25,9 +25,19 @@ class _Note(BaseModel):
 
 
 class SpoolNote(_Note):
+    """`oldest` is when the oldest bundle that waits was written, seconds since 1970; 0: none waits."""
+
     waiting: int
     bytes: int
     limit: int
+    oldest: float = 0.0
+
+
+class IntakeNote(_Note):
+    """Bytes of lines between the receivers and the pipeline, and how many there may be."""
+
+    bytes: int = 0
+    limit: int = 0
 
 
 class ShippingNote(_Note):
@@ -85,13 +95,34 @@ class PacksNote(_Note):
     refused: str = ""
 
 
+class SourcesNote(_Note):
+    """The centre's list of sources in use; `number` is 0 when there is none. Times are ms UTC."""
+
+    number: int = 0
+    sources: int = 0
+    issued: int = 0
+    expires: int = 0
+    refused_code: str = ""
+    refused: str = ""
+
+
+class SeenNote(_Note):
+    """Lines of one known source, of those that were looked at, and when the last one was (seconds since 1970)."""
+
+    lines: int
+    last: float
+
+
 class ListeningNote(_Note):
     udp: list[str]
     tcp: list[str]
 
 
 class State(_Note):
-    """`clock_ahead_ms` is against the centre, None while unknown. `turned_away` counts TCP connections beyond the bound."""
+    """`clock_ahead_ms` is against the centre, None while unknown. `turned_away` counts TCP connections beyond the bound, and
+    `connections` are those that are open. `minimum_version` is the centre's. `troubles` counts, by code, how often each began
+    in this run.
+    """
 
     written: float
     started: float
@@ -103,7 +134,13 @@ class State(_Note):
     clock_ahead_ms: int | None
     clock_unset: bool = False
     turned_away: int = 0
+    connections: int = 0
+    intake: IntakeNote = IntakeNote()
+    minimum_version: str = ""
+    troubles: dict[str, int] = {}
     packs: PacksNote = PacksNote()
+    sources: SourcesNote = SourcesNote()
+    known_seen: dict[str, SeenNote] = {}
     devices: dict[str, DeviceNote]
     alarms: list[AlarmNote] = []
 

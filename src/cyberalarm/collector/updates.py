@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 FOLDER = "packs"
+SPARE = "packs-bundled"  # the compiled form of the bundled packs, where none can be kept beside the program
 REFUSED_SECONDS = 3600.0  # until a release that was refused is looked at again
 _RELEASE = "release"
 _OFFERED = "offered"
@@ -108,6 +109,7 @@ class Delivered(Library):
 class Updates:
     def __init__(self, data: Path, trusted: Sequence[VerifyKey]) -> None:
         self._folder = data / FOLDER
+        self._spare = data / SPARE
         self._trust = PackTrust(self._folder, trusted)
         self._used = ""  # digest of the release in use
         self._used_key = ""  # and the id of the key that signed it
@@ -122,10 +124,10 @@ class Updates:
             compiled = _Compiled.from_bytes(self._compiled(sha256).read_bytes())
             return self._use(raw, release, compiled, Packs.unpack(compiled.packed))
         except FileNotFoundError:
-            return bundled()
+            return bundled(self._spare)
         except (RefusedError, OSError, ValueError) as error:
             self._refuse(0, _as_refusal(error))
-            return bundled()
+            return bundled(self._spare)
 
     def resume(self) -> Library | None:
         """Compile the last good release again if there is one that `load` could not use, as after an update of the program."""
@@ -151,7 +153,7 @@ class Updates:
         if not self._used or self._used_key in {key.key_id for key in self._trust.keys}:
             return None
         log.warning("packs.key_revoked", release=self.note.release)
-        return self._end_use()
+        return self._end_use(remembered=False)  # what a revoked key reached counts no more
 
     def follow(self, offer: Offer | None, fetch: Callable[[Offer], bytes]) -> Library | None:
         """Do as the centre's status says; gives other packs to use from now on, if there are."""
@@ -274,13 +276,12 @@ class Updates:
             log.info("packs.withdrawn")
         return library
 
-    def _end_use(self) -> Library | None:
-        """The bundled packs from now on, and the release off the disk; None when that cannot be."""
-        kept = self._folder / _RELEASE
-        if self._used:
-            self._raise_floor()
+    def _end_use(self, *, remembered: bool = True) -> Library | None:
+        """The bundled packs from now on, and the release off the disk; None when that cannot be, or its number not `remembered`."""
         try:
-            kept.unlink(missing_ok=True)
+            if remembered:
+                self._remember()
+            (self._folder / _RELEASE).unlink(missing_ok=True)
             flush_folder(self._folder)
         except OSError as error:
             self._refuse(0, _as_refusal(error))
@@ -288,7 +289,17 @@ class Updates:
         self._used = self._used_key = ""
         self.note = PacksNote()
         self._tidy()
-        return bundled()
+        return bundled(self._spare)
+
+    def _remember(self) -> None:
+        """Keep the number of the release on disk apart from it, which still tells it while it is there. Raises OSError."""
+        if self._used:
+            self._trust.raise_floor(self._used_key, self.note.release, self._used)
+            return
+        with suppress(FileNotFoundError, RefusedError):  # none, or one that was never used: its signature does not hold
+            raw = (self._folder / _RELEASE).read_bytes()
+            release = releases.read(raw, self._trust.keys)
+            self._trust.raise_floor(releases.signer(raw), release.number, releases.digest(raw))
 
     def _tidy(self) -> None:
         """Remove compiled forms of other releases and editions, and what a kill left half done."""

@@ -57,11 +57,16 @@ WORDS: dict[Outcome, Words] = {
 
 @dataclass(slots=True)
 class Ledger:
-    """Counts of every outcome for one device, plus what the operating system dropped before we saw it."""
+    """Counts of every outcome for one device, plus what the operating system dropped before we saw it.
+
+    `recalled` lines were routine when they came, also in an earlier ledger, and were sent after all when their source turned out to
+    be suspicious: rows stand for `kept` and `recalled` lines together.
+    """
 
     received: int = 0
     outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     dropped_by_kernel: int = 0
+    recalled: int = 0
 
     def add(self, counts: Iterable[int]) -> None:
         """Add counts given in the order of `OUTCOMES`; `received` grows by their sum."""
@@ -72,6 +77,7 @@ class Ledger:
     def merge(self, other: Ledger) -> None:
         self.received += other.received
         self.dropped_by_kernel += other.dropped_by_kernel
+        self.recalled += other.recalled
         for outcome, count in other.outcomes.items():
             self.outcomes[outcome] += count
 
@@ -79,16 +85,31 @@ class Ledger:
     def balanced(self) -> bool:
         return self.received == sum(self.outcomes.values())
 
-    def to_json(self) -> dict[str, int]:
+    @property
+    def sent(self) -> int:
+        """Lines that rows stand for."""
+        return self.outcomes[Outcome.KEPT] + self.recalled
+
+    def counts(self) -> dict[str, int]:
+        """Every count by its name."""
         counts = {str(o): n for o, n in self.outcomes.items()}
-        return {"received": self.received, "dropped_by_kernel": self.dropped_by_kernel, **counts}
+        return {
+            "received": self.received,
+            "dropped_by_kernel": self.dropped_by_kernel,
+            "recalled": self.recalled,
+            **counts,
+        }
+
+    def to_json(self) -> dict[str, int]:
+        """`recalled` is left out where it is nothing, so that readers of before know all keys."""
+        return {name: count for name, count in self.counts().items() if count or name != "recalled"}
 
     @classmethod
     def from_json(cls, value: Mapping[str, int]) -> Ledger:
         """Read what `to_json` wrote. Raises KeyError or ValueError on anything else."""
-        if set(value) != {"received", "dropped_by_kernel", *map(str, OUTCOMES)}:
+        if set(value) - {"recalled"} != {"received", "dropped_by_kernel", *map(str, OUTCOMES)}:
             raise ValueError(f"a ledger has the wrong keys: {sorted(value)}")
         if any(type(n) is not int or not 0 <= n < 2**63 for n in value.values()):
             raise ValueError("a ledger holds a value that is not a count")
         outcomes = {o: value[o] for o in OUTCOMES}
-        return cls(value["received"], outcomes, value["dropped_by_kernel"])
+        return cls(value["received"], outcomes, value["dropped_by_kernel"], value.get("recalled", 0))

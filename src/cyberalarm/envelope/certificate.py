@@ -77,6 +77,23 @@ def pin(pem: bytes) -> str:
     return hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
 
 
+def issuer(der: bytes) -> str:
+    """Who issued a certificate, by its organisation or common name, for people; empty where it cannot be read.
+
+    Whoever made the certificate chose the words: they are cut short, and what cannot be printed is left out.
+    """
+    try:
+        name = x509.load_der_x509_certificate(der).issuer
+        said = [
+            *name.get_attributes_for_oid(NameOID.ORGANIZATION_NAME),
+            *name.get_attributes_for_oid(NameOID.COMMON_NAME),
+        ]
+        text = str(said[0].value) if said else ""
+    except ValueError:
+        return ""
+    return "".join(character for character in text if character.isprintable())[:80]
+
+
 def _name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ip_address(name))

@@ -8,13 +8,15 @@ them.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cyberalarm.envelope import canonical, revocations
 from cyberalarm.envelope.canonical import JsonValue, count_of, flag_of, list_of, object_of, require, text_of
-from cyberalarm.envelope.errors import DocumentRefused, KeyRefused
+from cyberalarm.envelope.errors import DocumentRefused, KeyRefused, SignatureRefused
 from cyberalarm.envelope.keys import SIGNATURE_BYTES, AnalysisPublicKey, SigningKey, VerifyKey
+from cyberalarm.envelope.trust import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,11 +32,22 @@ def sign(kind: str, content: Mapping[str, JsonValue], key: SigningKey) -> bytes:
     return canonical.encode({**signed, "signature": canonical.base64_text(signature)})
 
 
-def read(kind: str, raw: bytes, key: VerifyKey) -> dict[str, JsonValue]:
-    """The content of a document of this kind, signed by this key, or DocumentRefused or SignatureRefused."""
+def read(kind: str, raw: bytes, *keys: VerifyKey) -> dict[str, JsonValue]:
+    """The content of a document of this kind, signed by one of these keys, or DocumentRefused or SignatureRefused."""
     content, signature = _parse(kind, raw)
-    key.verify(signature, _message(kind, {**content, "kind": kind}))
+    message = _message(kind, {**content, "kind": kind})
+    *others, last = keys
+    for key in others:
+        with suppress(SignatureRefused):
+            key.verify(signature, message)
+            return content
+    last.verify(signature, message)
     return content
+
+
+def claimed(kind: str, raw: bytes) -> dict[str, JsonValue]:
+    """What a document of this kind claims, before anybody verified it. Raises DocumentRefused."""
+    return _parse(kind, raw)[0]
 
 
 def _message(kind: str, signed: Mapping[str, JsonValue]) -> bytes:
@@ -119,7 +132,7 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The pack release that a centre has published: its number, the hex SHA-256 and the length of its file."""
+    """A file that a centre gives out, a pack release or its list of sources: number, hex SHA-256 and length."""
 
     number: int
     sha256: str
@@ -132,9 +145,9 @@ class Offer:
     def from_json(cls, value: JsonValue) -> Offer:
         """Raises ValueError."""
         read = object_of(value)
-        require(set(read) == {"number", "sha256", "size"}, "the release has other keys than expected")
+        require(set(read) == {"number", "sha256", "size"}, "what it offers has other keys than expected")
         sha256 = text_of(read["sha256"], 64)
-        require(bool(_SHA256.fullmatch(sha256)), "the release's digest is none")
+        require(bool(_SHA256.fullmatch(sha256)), "the digest of what it offers is none")
         return cls(count_of(read["number"], least=1), sha256, count_of(read["size"], least=1))
 
 
@@ -146,7 +159,10 @@ class Status:
     document where that is nothing; `sieve` are additional rules of the sieve; `stop` tells the
     collector to send nothing for now; `next_sequence` and `previous` are where its chain goes on. `bundle_form` is the newest
     form of a payload that the centre reads, left out where that is the first. `revoked` are revocations of release keys
-    (`envelope.revocations`), which prove themselves; left out where there is none.
+    (`envelope.revocations`), which prove themselves; left out where there is none. `sources` is the list of sources seen across
+    the network (`envelope.source_list`); left out where there is none, and for a collector that did not say that it reads such.
+    `trust` answers the nonce of a collector that asked with one, and of no other; a centre that gives it also takes changes of the
+    collector's key (`envelope.rotation`).
     """
 
     collector: str
@@ -161,6 +177,8 @@ class Status:
     bundle_form: int = 1
     release: Offer | None = None
     revoked: tuple[str, ...] = ()
+    sources: Offer | None = None
+    trust: Trust | None = None
 
     KIND = "status"
 
@@ -180,16 +198,18 @@ class Status:
                 **({"bundle_form": self.bundle_form} if self.bundle_form > 1 else {}),
                 **({"release": self.release.to_json()} if self.release else {}),
                 **({"revoked": list(self.revoked)} if self.revoked else {}),
+                **({"sources": self.sources.to_json()} if self.sources else {}),
+                **({"trust": self.trust.to_json()} if self.trust else {}),
             },
             key,
         )
 
     @classmethod
-    def read(cls, raw: bytes, key: VerifyKey) -> Status:
+    def read(cls, raw: bytes, *keys: VerifyKey) -> Status:
         """Raises DocumentRefused or SignatureRefused."""
-        value = read(cls.KIND, raw, key)
+        value = read(cls.KIND, raw, *keys)
         try:
-            value = _exactly(value, cls, may={"bundle_form", "release", "revoked"})
+            value = _exactly(value, cls, may={"bundle_form", "release", "revoked", "sources", "trust"})
             return cls(
                 collector=text_of(value["collector"], 16),
                 packs=text_of(value["packs"], 64),
@@ -203,6 +223,8 @@ class Status:
                 bundle_form=count_of(value.get("bundle_form", 1), least=1),
                 release=Offer.from_json(value["release"]) if "release" in value else None,
                 revoked=tuple(text_of(one, revocations.LONGEST) for one in list_of(value.get("revoked", []))),
+                sources=Offer.from_json(value["sources"]) if "sources" in value else None,
+                trust=Trust.from_json(value["trust"]) if "trust" in value else None,
             )
         except (ValueError, KeyRefused) as error:
             raise DocumentRefused(f"The status document is wrong: {error}.") from error

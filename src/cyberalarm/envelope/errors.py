@@ -17,6 +17,12 @@ class SignatureRefused(RefusedError):  # noqa: N818
     code = "signature-refused"
 
 
+class SealRefused(RefusedError):  # noqa: N818
+    """What this machine sealed for itself does not open: damaged, or sealed with another key."""
+
+    code = "seal-refused"
+
+
 class EnvelopeRefused(RefusedError):  # noqa: N818
     """An envelope is not acceptable. Each subclass has its own code."""
 
@@ -117,3 +123,27 @@ class ReleaseSignature(ReleaseRefused, SignatureRefused):
     """The release was not signed by the key that it names, or was changed afterwards."""
 
     code = "release-signature"
+
+
+class SourceListRefused(RefusedError):  # noqa: N818
+    """A list of sources is not acceptable. Each subclass has its own code."""
+
+    code = "sources-refused"
+
+
+class SourceListMalformed(SourceListRefused):
+    """The bytes are not a list of sources: cut off, over-long, or not in order."""
+
+    code = "sources-malformed"
+
+
+class SourceListForm(SourceListRefused):
+    """The list is of a later form than this program knows."""
+
+    code = "sources-form"
+
+
+class SourceListSignature(SourceListRefused, SignatureRefused):
+    """The list was not signed by the centre, or was changed afterwards."""
+
+    code = "sources-signature"

@@ -2,13 +2,14 @@
 
     form 1: magic "CAP1" | u32 length | ledgers (canonical JSON, device id -> counts) | u32 length | Arrow IPC
     form 2: magic "CAP2" | u32 length | ledgers | u32 length | notes (canonical JSON) | u32 length | Arrow IPC
+    form 3: as form 2; a ledger may have the count `recalled` too
 
 Numbers are big-endian. `read` is total: any bytes give a payload or PayloadMalformed. The lengths of ledgers and notes are
 bounded before they are read, so that reading them costs little whoever wrote them. It does not look into the
 Arrow bytes, and does not ask whether a ledger balances: the centre's ingest does both.
 
-A collector writes form 2 only to a centre whose signed status says that it reads it (`Status.bundle_form`), so that no older
-centre ever refuses one. A reader of notes passes over keys, kinds and fields that it does not know.
+A collector writes form 2 or 3 only to a centre whose signed status says that it reads it (`Status.bundle_form`), so that no
+older centre ever refuses one. A reader of notes passes over keys, kinds and fields that it does not know.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 FORM_WITH_ALARMS = 2
-NEWEST_FORM = FORM_WITH_ALARMS
+FORM_WITH_RECALLED = 3
+NEWEST_FORM = FORM_WITH_RECALLED
 _MAGIC = b"CAP1"
 _MAGIC_2 = b"CAP2"
 _LENGTH = struct.Struct(">I")

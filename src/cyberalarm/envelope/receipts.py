@@ -36,9 +36,15 @@ def issue(receipt: Receipt, key: SigningKey) -> bytes:
     return documents.sign(_KIND, content, key)
 
 
-def read(receipt_bytes: bytes, key: VerifyKey) -> Receipt:
-    """The receipt, once proven to be signed by this key. Raises DocumentRefused or SignatureRefused."""
-    value = documents.read(_KIND, receipt_bytes, key)
+def renew(receipt_bytes: bytes, key: SigningKey) -> bytes:
+    """A receipt of one's own, signed anew by the key that has followed the one it was signed by. Raises DocumentRefused."""
+    content = documents.claimed(_KIND, receipt_bytes)
+    return documents.sign(_KIND, content, key)
+
+
+def read(receipt_bytes: bytes, *keys: VerifyKey) -> Receipt:
+    """The receipt, once proven to be signed by one of these keys. Raises DocumentRefused or SignatureRefused."""
+    value = documents.read(_KIND, receipt_bytes, *keys)
     try:
         require(set(value) == _KEYS, "it has other keys than expected")
         return Receipt(

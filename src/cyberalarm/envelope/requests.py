@@ -18,6 +18,7 @@ from cyberalarm.envelope.canonical import JsonValue, require, text_of
 from cyberalarm.envelope.errors import KeyRefused, RequestRefused, SignatureRefused
 from cyberalarm.envelope.keys import SigningKey, VerifyKey
 from cyberalarm.envelope.tokens import RegistrationToken, secret_hash
+from cyberalarm.envelope.trust import NONCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,16 +103,21 @@ class InUse:
     """What a collector says of itself when it asks for its status.
 
     The version of its program, the number of the pack release that it reads by (0: the packs of its program), and by its code why
-    it does not use another one; empty when there is no such.
+    it does not use another one; empty when there is no such. `sources` is the newest form of a list of sources that it
+    reads, 0 when none: a program of before would refuse a status that names one. `nonce` is what the answer must repeat, from a
+    program that knows `envelope.trust`.
     """
 
     program: str
     release: int
     refused: str = ""
+    sources: int = 0
+    nonce: str = ""
 
     def to_query(self) -> str:
         """As the query of the request's path, which is signed with it."""
-        said = {"program": self.program, "release": str(self.release), "refused": self.refused}
+        said = {"program": self.program, "release": str(self.release), "refused": self.refused, "nonce": self.nonce}
+        said["sources"] = str(self.sources or "")
         return urlencode({name: value for name, value in said.items() if value})
 
     @classmethod
@@ -120,13 +126,15 @@ class InUse:
         said = {name: query.get(name, "") for name in _SAID}
         if not all(pattern.fullmatch(said[name]) for name, pattern in _SAID.items()):
             return None
-        return cls(said["program"], int(said["release"]), said["refused"])
+        return cls(said["program"], int(said["release"]), said["refused"], int(said["sources"] or 0), said["nonce"])
 
 
 _SAID = {
     "program": re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,31}"),
     "release": re.compile(r"0|[1-9][0-9]{0,17}"),
     "refused": re.compile(r"[a-z-]{0,32}"),
+    "sources": re.compile(r"([1-9][0-9]{0,3})?"),
+    "nonce": re.compile(rf"({NONCE.pattern})?"),
 }
 
 

@@ -18,6 +18,7 @@ from cyberalarm.envelope.errors import TokenMalformed
 _PREFIX = "ca1"
 _SECRET_BYTES = 24  # 192 bits
 _KEYS = frozenset({"centre", "collector", "pin", "secret"})
+_KEYS_WHILE_CHANGING = _KEYS | {"next_pin"}
 _HEX_64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _URL = re.compile(r"https://[^\s/]+(/\S*)?", re.ASCII)
 _MOST_TEXT = 4096
@@ -26,18 +27,19 @@ _MOST_TEXT = 4096
 @dataclass(frozen=True, slots=True)
 class RegistrationToken:
     """`centre` is the centre's https address, `pin` the hex SHA-256 of its certificate (DER); empty: public
-    trust.
+    trust. `next_pin` is that of the certificate which is to follow, while it is announced.
     """
 
     centre: str
     pin: str
     collector: str
     secret: bytes = field(repr=False)
+    next_pin: str = ""
 
     @classmethod
-    def new(cls, centre: str, pin: str, collector: str) -> RegistrationToken:
+    def new(cls, centre: str, pin: str, collector: str, next_pin: str = "") -> RegistrationToken:
         """A token with a fresh random secret."""
-        return cls(centre, pin, collector, secrets.token_bytes(_SECRET_BYTES))
+        return cls(centre, pin, collector, secrets.token_bytes(_SECRET_BYTES), next_pin)
 
     @property
     def secret_hash(self) -> str:
@@ -50,6 +52,7 @@ class RegistrationToken:
             "collector": self.collector,
             "pin": self.pin,
             "secret": canonical.base64_text(self.secret),
+            **({"next_pin": self.next_pin} if self.next_pin else {}),
         }
         body = f"{_PREFIX}.{canonical.base64_text(canonical.encode(content))}"
         return f"{body}.{_checksum(body)}"
@@ -70,12 +73,14 @@ class RegistrationToken:
                 next_step="Copy the whole line again, from “ca1.” to its end.",
             )
         try:
-            value = canonical.decode_object(canonical.base64_bytes(body.partition(".")[2]), _KEYS)
+            value = canonical.object_of(canonical.decode(canonical.base64_bytes(body.partition(".")[2])))
+            canonical.require(set(value) in (_KEYS, _KEYS_WHILE_CHANGING), "it has other keys than expected")
             token = cls(
                 centre=canonical.text_of(value["centre"], 500),
                 pin=canonical.text_of(value["pin"], 64),
                 collector=canonical.text_of(value["collector"], 16),
                 secret=canonical.base64_bytes(canonical.text_of(value["secret"], 64)),
+                next_pin=canonical.text_of(value.get("next_pin", ""), 64),
             )
             token._check()
         except ValueError as error:
@@ -87,7 +92,7 @@ class RegistrationToken:
     def _check(self) -> None:
         if not _URL.fullmatch(self.centre):
             raise ValueError("the centre's address is not https")
-        if self.pin and not _HEX_64.fullmatch(self.pin):
+        if any(pin and not _HEX_64.fullmatch(pin) for pin in (self.pin, self.next_pin)):
             raise ValueError("the pin is not a SHA-256")
         if len(self.secret) < 16:
             raise ValueError("the secret is too short")

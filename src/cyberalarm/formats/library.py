@@ -1,15 +1,18 @@
 """The packs that come with the program, ready for use in a moment.
 
-Reading and checking all packs takes seconds, so the checked packs are kept in the kernel's own form beside their files, as Python
-keeps its compiled modules, and made again whenever a pack or the kernel changed. `bundled().packs` still reads the files; who only
-decodes needs `bundled().kernel`.
+Reading and checking all packs takes seconds, so the checked packs are kept in the kernel's own form beside their files, as
+Python keeps its compiled modules, and made again whenever a pack or the kernel changed. A service, which may not write beside
+its code, names a folder of its own in addition. `bundled().packs` still reads the files; who only decodes needs
+`bundled().kernel`.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from contextlib import suppress
-from functools import cache, cached_property
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,10 +52,17 @@ class Library:
         raise PackError(f"There is no pack {name!r}.", next_step=f"Known packs: {known}.")
 
 
-@cache
-def bundled() -> Library:
-    """The packs that come with the program."""
-    return Library(_kernel_of_bundled(), _read_bundled)
+_ready: list[Library] = []
+
+
+def bundled(spare: Path | None = None) -> Library:
+    """The packs that come with the program, the same for the whole process.
+
+    `spare` is a folder for their compiled form where none can be kept beside their files; it counts when they are first asked for.
+    """
+    if not _ready:
+        _ready.append(Library(_kernel_of_bundled(spare), _read_bundled))
+    return _ready[0]
 
 
 def bundled_files() -> list[Path]:
@@ -60,12 +70,15 @@ def bundled_files() -> list[Path]:
     return [ROOT / name for name, _, _ in _listing()]
 
 
-def compile_bundled() -> Path:
-    """Make the kernel's form of the bundled packs and keep it; its file. Raises PackError, and OSError where it cannot be kept."""
+def compile_bundled(folder: Path | None = None) -> Path:
+    """Make the kernel's form of the bundled packs and keep it, beside them or in a folder; its file.
+
+    Raises PackError, and OSError where it cannot be kept.
+    """
     from cyberalarm.formats.loader import kernel_text
 
-    target = _kept()
-    target.parent.mkdir(exist_ok=True)
+    target = _kept(folder)
+    target.parent.mkdir(mode=0o755 if folder is None else 0o700, exist_ok=True)
     for old in target.parent.glob("packs-*.bin"):
         old.unlink(missing_ok=True)
     made = target.with_suffix(f".{os.getpid()}")
@@ -77,17 +90,39 @@ def compile_bundled() -> Path:
 def _read_bundled() -> tuple[Pack, ...]:
     from cyberalarm.formats.loader import read_pack
 
-    return tuple(read_pack(file) for file in bundled_files())
+    return tuple(read_pack(file, alone=False) for file in bundled_files())
 
 
-def _kernel_of_bundled() -> Packs:
-    with suppress(OSError, ValueError):
-        return Packs.unpack(_kept().read_bytes())
-    with suppress(OSError):
-        return Packs.unpack(compile_bundled().read_bytes())
+def _kernel_of_bundled(spare: Path | None) -> Packs:
+    folders = (None, spare) if spare else (None,)
+    for folder in folders:
+        with suppress(OSError, ValueError):
+            return Packs.unpack(_kept(folder).read_bytes())
+    for folder in folders:
+        with suppress(OSError, ValueError):
+            made = _compiled_apart(folder) if spare else compile_bundled(folder)
+            return Packs.unpack(made.read_bytes())
     from cyberalarm.formats.loader import build
 
     return build(_read_bundled()).kernel
+
+
+_APART = "import sys, pathlib; from cyberalarm.formats.library import compile_bundled as c; c(*map(pathlib.Path, sys.argv[1:]))"
+_PATIENCE = 120.0  # seconds; the packs of today take two
+
+
+def _compiled_apart(folder: Path | None) -> Path:
+    """`compile_bundled` in a process of its own: a service would never give back the 60 MB that it takes. Raises OSError."""
+    target = _kept(folder)
+    home = next(one for one in (target.parent, *target.parents) if one.exists())
+    if not os.access(home, os.W_OK):
+        raise PermissionError(f"{home} cannot be written")
+    command = [sys.executable, "-P", "-c", _APART, *([str(folder)] if folder else [])]
+    try:
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=True)
+    except subprocess.SubprocessError as error:
+        raise OSError("the packs could not be compiled in a process of their own") from error
+    return target
 
 
 def _listing() -> list[tuple[str, int, int]]:
@@ -112,6 +147,6 @@ def edition() -> str:
     return blake2b(state.encode(), digest_size=16).hexdigest()
 
 
-def _kept() -> Path:
-    """Where the compiled packs of this edition are, or will be."""
-    return ROOT / "__pycache__" / f"packs-{edition()}.bin"
+def _kept(folder: Path | None = None) -> Path:
+    """Where the compiled packs of this edition are, or will be: beside their files, or in a folder."""
+    return (folder or ROOT / "__pycache__") / f"packs-{edition()}.bin"

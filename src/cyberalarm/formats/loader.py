@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from cyberalarm._kernel import Packs
 from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.core.schema import event_schema
+from cyberalarm.formats.kernel_schema import schema_spec
 from cyberalarm.formats.library import Library
 from cyberalarm.formats.pack import Condition, Conditions, FieldSource, FieldTable, Kind, Line, Pack, Slots, Test
 
@@ -30,16 +31,19 @@ class PackError(ConfigurationError):
     code = "pack-invalid"
 
 
-def read_pack(source: Traversable | Path) -> Pack:
-    """Read one pack file. Raises PackError naming file and key."""
+def read_pack(source: Traversable | Path, *, alone: bool = True) -> Pack:
+    """Read one pack file. Raises PackError naming file and key.
+
+    Not `alone`: the kernel is asked about all packs together afterwards, so it need not be asked about this one.
+    """
     try:
         content = source.read_bytes()
     except OSError as error:
         raise PackError(f"{source.name}: cannot be read: {error}.") from error
-    return parse_pack(source.name, content)
+    return parse_pack(source.name, content, alone=alone)
 
 
-def parse_pack(name: str, content: bytes) -> Pack:
+def parse_pack(name: str, content: bytes, *, alone: bool = True) -> Pack:
     """Understand a pack's TOML, whatever the bytes. Raises PackError naming the file (`name`) and key."""
     try:
         table = tomllib.loads(content.decode("utf-8").replace("\r\n", "\n"))
@@ -54,6 +58,8 @@ def parse_pack(name: str, content: bytes) -> Pack:
     except ValidationError as error:
         key, what = _telling(error)
         raise PackError(f"{name}: key {key!r}: {what}.", next_step="See docs/packs.md.") from error
+    if not alone:
+        return pack
     try:
         build((pack,))  # what only the kernel can tell, while the file's name is still known
     except PackError as error:
@@ -105,17 +111,6 @@ def in_order(packs: tuple[Pack, ...]) -> list[Pack]:
     except CycleError as error:
         circle = ", ".join(error.args[1])
         raise PackError(f"Packs are `over` each other: {circle}.", next_step="Take one of them out.") from error
-
-
-def schema_spec() -> dict[str, object]:
-    """What the kernel, and its sieve, need to know of the event schema."""
-    schema = event_schema()
-    enums: dict[str, object] = {
-        name: schema.field(name).values for name in ("sensor", "action", "direction", "evidence", "category")
-    }
-    texts = ("signature_id", "signature", "threat", "sender_domain")
-    limits = {f"max_{name}": schema.field(name).max_bytes for name in texts}
-    return {**enums, **limits, "max_cves": schema.field("cve").max_items}
 
 
 def _pack_spec(pack: Pack) -> dict[str, object]:

@@ -210,12 +210,59 @@ function checkRelease(name, vector) {
   }
 }
 
+function* sourcesOf(bits, count, width) {
+  const low = count ? Math.max(0, width - count.toString(2).length) : 0;
+  let source = -1n;
+  for (let n = 0; n < count; n += 1) {
+    const end = bits.text.indexOf("0", bits.at);
+    need(end >= 0 && end + low < bits.text.length, "sources-malformed");
+    const rest = bits.text.slice(end + 1, end + 1 + low);
+    source += 1n + (BigInt(end - bits.at) << BigInt(low)) + BigInt(low ? `0b${rest}` : 0);
+    need(source < 1n << BigInt(width), "sources-malformed");
+    bits.at = end + 1 + low;
+    yield String(source);
+  }
+}
+
+function openSources(raw, vector) {
+  const bad = "sources-malformed";
+  need(raw.length <= 2 ** 21 && raw.subarray(0, 4).toString("latin1") === "CAS1", bad);
+  let text, coded, end;
+  try {
+    [text, end] = field(raw, 4, 512);
+    [coded, end] = field(raw, end, 2 ** 21);
+  } catch { throw new Refused(bad); }
+  need(raw.length - end === 64, bad);
+  let manifest;
+  try { manifest = JSON.parse(text.toString("latin1")); } catch { throw new Refused(bad); }
+  need(canonical(manifest) === text.toString("latin1"), bad);
+  need(manifest.form === 1, "sources-form");
+  const message = Buffer.concat([Buffer.from("CyberAlarm source list v1\0"), raw.subarray(0, end)]);
+  need(signed(hex(vector.sources_key), message, raw.subarray(end)), "sources-signature");
+  need(Object.keys(manifest).sort().join() === "expires,form,issued,number,v4,v6", bad);
+  need(manifest.issued < manifest.expires && manifest.v4 + manifest.v6 <= 200000, bad);
+  const bits = { text: [...coded].map((byte) => byte.toString(2).padStart(8, "0")).join(""), at: 0 };
+  const v4 = [...sourcesOf(bits, manifest.v4, 32)];
+  const v6 = [...sourcesOf(bits, manifest.v6, 64)];
+  need(bits.text.length - bits.at < 8 && !bits.text.slice(bits.at).includes("1"), bad);
+  return { v4, v6 };
+}
+
+function checkSources(name, vector) {
+  same(`${name} sources`, openSources(hex(vector.sources), vector), { v4: vector.v4, v6: vector.v6 });
+  same(`${name} digest`, sha256(hex(vector.sources)), vector.sha256);
+  for (const one of vector.refused) {
+    same(`${name} ${one.what}`, codeOf(() => openSources(hex(one.sources), vector)), one.code);
+  }
+}
+
 const folder = process.argv[2];
 for (const file of readdirSync(folder).filter((f) => f.endsWith(".json")).sort()) {
   const vector = JSON.parse(readFileSync(join(folder, file), "utf8"));
   if (vector.suite) checkSuite(file, vector);
   else if (vector.payloads) checkPayloads(file, vector);
   else if (vector.release) checkRelease(file, vector);
+  else if (vector.sources) checkSources(file, vector);
   else checkDocuments(file, vector);
 }
 console.log(JSON.stringify({ checked, differences }));

@@ -30,6 +30,7 @@ PUBLIC_ROUTES: frozenset[str] = frozenset(
         "join/done",
         "verify/<str:reference>",
         "healthz",
+        "api/collector/v1/introduction",  # what it says is signed and for everybody
         "static/<path:name>",
         "account/login/",
         "account/logout/",

@@ -34,11 +34,16 @@ class Action(models.TextChoices):
     FINDING_ACKNOWLEDGED = "finding-acknowledged", "Acknowledged a finding"
     FINDING_CLOSED = "finding-closed", "Closed a finding"
     FINDING_REOPENED = "finding-reopened", "Opened a finding again"
+    COLLECTOR_KEY_CHANGED = "collector-key-changed", "Changed its signing key"
+    CENTRE_KEY_ANNOUNCED = "centre-key-announced", "Announced a key of the centre"
+    CENTRE_KEY_CHANGED = "centre-key-changed", "Changed a key of the centre"
 
 
 # Who acts without signing in: an operator at the machine's own console. No person has this number or this role.
 NOBODY = 0
 CONSOLE = "console"
+# A collector that acts for itself, with its signature; it has no number either, and appears by its reference.
+COLLECTOR = "collector"
 
 
 def _refuse(*_: object, **__: object) -> Never:
@@ -84,6 +89,8 @@ class Entry(models.Model):
     @property
     def who(self) -> str:
         """The actor, as far as the record says."""
+        if self.actor_role == COLLECTOR:
+            return f"collector {self.actor_name} itself"
         if self.actor == NOBODY:
             return f"{self.actor_name} at the machine's console"
         return f"person {self.actor} ({self.role_name})"

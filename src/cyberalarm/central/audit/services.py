@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from cyberalarm.central.audit.errors import ChainBrokenError
-from cyberalarm.central.audit.models import CONSOLE, NOBODY, Action, Entry
+from cyberalarm.central.audit.models import COLLECTOR, CONSOLE, NOBODY, Action, Entry
 
 if TYPE_CHECKING:
     from cyberalarm.central.accounts.models import User
@@ -44,10 +44,11 @@ def _text(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def record(actor: User | None, action: Action, subject: str = "", why: str = "") -> Entry:
+def record(actor: User | None, action: Action, subject: str = "", why: str = "", *, collector: str = "") -> Entry:
     """Add one row. Call it inside the transaction of the act, so that both happen or neither.
 
-    Without an actor it is somebody at the machine's console, who is recorded by the account that this process runs as.
+    Without an actor it is the collector of this reference, that acts for itself; or else somebody at the machine's console, who is
+    recorded by the account that this process runs as.
     Writers are serial: SQLite's immediate transactions allow one at a time, and `sequence` being the key
     makes the loser of any other race fail rather than fork the chain.
     """
@@ -57,8 +58,8 @@ def record(actor: User | None, action: Action, subject: str = "", why: str = "")
             sequence=last.sequence + 1 if last else 1,
             at=timezone.now(),
             actor=actor.pk if actor else NOBODY,
-            actor_role=actor.role if actor else CONSOLE,
-            actor_name=None if actor else _account(),
+            actor_role=actor.role if actor else COLLECTOR if collector else CONSOLE,
+            actor_name=None if actor else collector or _account(),
             action=action,
             subject=subject,
             why=why[:_LONGEST_WHY] or None,

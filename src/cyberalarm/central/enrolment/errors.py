@@ -39,6 +39,12 @@ class CollectorUnknownError(RefusedError):
     code = "collector-unknown"
 
 
+class KeyChangeRefusedError(RefusedError):
+    """A collector may not be known by this key, or not from this envelope on."""
+
+    code = "key-change-refused"
+
+
 class ActRefusedError(RefusedError):
     """A collector or a membership cannot be changed like this in the state it is in."""
 

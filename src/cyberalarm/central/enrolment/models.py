@@ -1,4 +1,4 @@
-"""Where each collector's chain of envelopes stands."""
+"""Where each collector's chain of envelopes stands, and by which keys it was signed."""
 
 from __future__ import annotations
 
@@ -21,3 +21,22 @@ class Chain(models.Model):
 
     def __str__(self) -> str:
         return f"{self.collector.reference} at {self.sequence}"
+
+
+class CollectorKey(models.Model):
+    """A key that a collector is, or was, known by, from its envelope `first` on. Of several rows for one envelope the newest
+    counts.
+
+    Never removed, so that every kept original can still be verified. A collector that never changed its key may have no row.
+    """
+
+    collector = models.ForeignKey(Collector, on_delete=models.CASCADE, related_name="keys")
+    public_key = models.BinaryField(max_length=32)  # raw Ed25519
+    first = models.BigIntegerField()
+    taken_up = models.DateTimeField()
+
+    class Meta:
+        ordering = ("pk",)
+
+    def __str__(self) -> str:
+        return f"{self.collector.reference} from {self.first}"

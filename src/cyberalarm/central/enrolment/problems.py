@@ -64,7 +64,9 @@ PROBLEMS: dict[str, HTTPStatus] = {
     "events-time": HTTPStatus.UNPROCESSABLE_ENTITY,
     "events-count": HTTPStatus.UNPROCESSABLE_ENTITY,
     "events-severity": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "key-change-refused": HTTPStatus.CONFLICT,
     "release-unknown": HTTPStatus.NOT_FOUND,
+    "sources-unknown": HTTPStatus.NOT_FOUND,
     "busy": HTTPStatus.SERVICE_UNAVAILABLE,
     "store-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
 }

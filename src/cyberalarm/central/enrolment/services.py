@@ -4,7 +4,7 @@ Invariants:
 - a token's secret is shown once; only its hash is stored; it works once and for 14 days
 - asking again with the same token and the same key gives the document again, for an answer that was lost on
   the way
-- enrolling again gives a new key and goes on with the same chain
+- enrolling again goes on with the same chain, and with another key if it brings one
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from cyberalarm.central.audit import services as audit
 from cyberalarm.central.audit.models import Action
+from cyberalarm.central.enrolment import collector_keys
 from cyberalarm.central.enrolment.acts import end_membership, resume, revoke, stop
 from cyberalarm.central.enrolment.errors import (
     CollectorRevokedError,
@@ -34,19 +35,25 @@ from cyberalarm.central.enrolment.models import Chain
 from cyberalarm.central.members.models import Collector, Member, Site
 from cyberalarm.core.errors import RefusedError
 from cyberalarm.envelope.documents import Enrolment
+from cyberalarm.envelope.errors import RequestRefused
+from cyberalarm.envelope.rotation import MOST_SUCCESSIONS, Introduction
 from cyberalarm.envelope.tokens import RegistrationToken, secret_hash
+from cyberalarm.envelope.trust import NONCE
 
 if TYPE_CHECKING:
     from cyberalarm.central.accounts.models import User
     from cyberalarm.central.config import CentralConfig
-    from cyberalarm.envelope.requests import EnrolmentRequest
+    from cyberalarm.envelope.requests import EnrolmentRequest, SignedRequest
+    from cyberalarm.envelope.rotation import KeyChange
 
 __all__ = [
     "TOKEN_LIFETIME",
     "chain_of",
+    "change_key",
     "configuration",
     "end_membership",
     "enrol",
+    "introduction",
     "milliseconds",
     "provision",
     "renew_token",
@@ -100,7 +107,8 @@ def renew_token(collector: Collector, by: User) -> RegistrationToken:
 
 def _new_token(collector: Collector) -> RegistrationToken:
     config = configuration()
-    token = RegistrationToken.new(config.url, centre_keys(config).pin, collector.reference)
+    keys = centre_keys(config)
+    token = RegistrationToken.new(config.url, keys.pin, collector.reference, keys.next_pin)
     collector.token_hash = token.secret_hash
     collector.token_expires = timezone.now() + TOKEN_LIFETIME
     collector.save(update_fields=["token_hash", "token_expires"])
@@ -159,7 +167,8 @@ def _accept(collector: Collector, request: EnrolmentRequest) -> None:
         raise TokenExpiredError(
             "The registration token has expired.", next_step="Ask for a new token on the collector's page."
         )
-    collector.public_key = request.public_key
+    sequence, _ = chain_of(collector)
+    collector_keys.took_up(collector, request.public_key, sequence + 1, now)
     collector.version, collector.platform = request.version, request.platform
     # The stop switch is the centre's: enrolling anew does not undo it.
     if collector.status != Collector.Status.STOPPED:
@@ -187,6 +196,29 @@ def _document(collector: Collector) -> bytes:
         release_keys=config.trusted_release_keys,
     )
     return document.sign(keys.receipts)
+
+
+def change_key(signed: SignedRequest, path: str, change: KeyChange, raw: bytes) -> bytes:
+    """Know a collector by another key from one of its envelopes on; gives the signed answer. `raw` is the body, which was signed.
+
+    Raises RequestRefused, CollectorUnknownError, CollectorRevokedError, KeyChangeRefusedError.
+    """
+    if signed.collector != change.collector:
+        raise RequestRefused("The request and the change name different collectors.", code="request-malformed")
+    collector = speaking_collector(signed.collector)
+    changed = collector_keys.change(collector, signed, path, change, raw)
+    return changed.sign(centre_keys(configuration()).receipts)
+
+
+def introduction(nonce: str) -> bytes:
+    """Who this centre is by now, signed, for a collector that was away while keys changed. Raises RequestRefused."""
+    if not NONCE.fullmatch(nonce):
+        raise RequestRefused(
+            "The question has no nonce.", next_step="See docs/collector-api.md.", code="request-malformed"
+        )
+    config = configuration()
+    keys = centre_keys(config)
+    return Introduction(config.url, keys.trust(nonce), keys.successions[-MOST_SUCCESSIONS:]).sign(keys.receipts)
 
 
 def chain_of(collector: Collector) -> tuple[int, str]:

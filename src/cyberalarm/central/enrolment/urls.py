@@ -7,4 +7,8 @@ from django.urls import path
 from cyberalarm.central.enrolment import views
 
 app_name = "enrolment"
-urlpatterns = [path("enrol", views.enrol, name="enrol")]
+urlpatterns = [
+    path("enrol", views.enrol, name="enrol"),
+    path("key", views.change_key, name="key"),
+    path("introduction", views.introduction, name="introduction"),
+]

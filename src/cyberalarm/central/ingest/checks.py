@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 from cyberalarm.central.events.arrow import arrow_schema
 from cyberalarm.central.ingest import arrow_bounds
 from cyberalarm.central.ingest.errors import BundleRefusedError
-from cyberalarm.core.outcome import Ledger, Outcome
 from cyberalarm.core.schema import Field, FieldType, event_schema
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cyberalarm.core.outcome import Ledger
     from cyberalarm.envelope.sealing import Header
 
 EARLIEST = 946_684_800_000  # 2000-01-01 in ms UTC; older times come from devices without a clock
@@ -177,15 +177,15 @@ def _patterns() -> tuple[tuple[bytes, int, int], ...]:
 
 def check_ledgers(ledgers: Mapping[str, Ledger], header: Header, table: pa.Table) -> None:
     """The ledgers balance, and agree with the header and the rows. Raises BundleRefusedError."""
-    if sum(max(ledger.received, ledger.dropped_by_kernel) for ledger in ledgers.values()) > MOST_LINES:
+    if sum(max(ledger.received, ledger.dropped_by_kernel, ledger.recalled) for ledger in ledgers.values()) > MOST_LINES:
         raise BundleRefusedError("The ledgers count more lines than there can be.", "ledger-implausible")
     if not all(ledger.balanced for ledger in ledgers.values()):
         raise BundleRefusedError("A device's ledger does not add up.", "ledger-unbalanced")
-    kept = sum(ledger.outcomes[Outcome.KEPT] for ledger in ledgers.values())
+    sent = sum(ledger.sent for ledger in ledgers.values())
     counted = pc.sum(table.column("count")).as_py() or 0
-    if counted != kept:
+    if counted != sent:
         raise BundleRefusedError(
-            f"The rows stand for {counted} lines, but the ledgers kept {kept}.", "ledger-unbalanced"
+            f"The rows stand for {counted} lines, but the ledgers kept {sent}.", "ledger-unbalanced"
         )
     lines = sum(ledger.received for ledger in ledgers.values())
     if header.events != table.num_rows or header.lines != lines:

@@ -79,7 +79,8 @@ def activity_of(collectors: Iterable[int]) -> dict[int, Activity]:
 class LedgerTotal(models.Model):
     """The fate of every line of one device that a collector received, over all stored envelopes.
 
-    Invariant: `received` is the sum of the nine outcomes; `dropped_by_kernel` stands beside it.
+    Invariant: `received` is the sum of the nine outcomes; `dropped_by_kernel` stands beside it, and so does `recalled`:
+    routine lines that were sent after all.
     """
 
     collector = models.ForeignKey(Collector, on_delete=models.CASCADE, related_name="ledger_totals")
@@ -95,6 +96,7 @@ class LedgerTotal(models.Model):
     malformed = models.BigIntegerField(default=0)
     overflow = models.BigIntegerField(default=0)
     dropped_by_kernel = models.BigIntegerField(default=0)
+    recalled = models.BigIntegerField(default=0, db_default=0)
     first_received = models.DateTimeField()
     last_received = models.DateTimeField()
 
@@ -107,7 +109,7 @@ class LedgerTotal(models.Model):
 
     def ledger(self) -> Ledger:
         outcomes = {outcome: int(getattr(self, outcome)) for outcome in OUTCOMES}
-        return Ledger(self.received, outcomes, self.dropped_by_kernel)
+        return Ledger(self.received, outcomes, self.dropped_by_kernel, self.recalled)
 
 
 class DeviceAlarm(models.Model):

@@ -22,6 +22,7 @@ import structlog
 from django.utils import timezone
 
 from cyberalarm import __version__
+from cyberalarm.central.enrolment.collector_keys import current_key, verify_envelope
 from cyberalarm.central.enrolment.errors import CollectorStoppedError
 from cyberalarm.central.enrolment.keys import CentreKeys, centre_keys
 from cyberalarm.central.enrolment.services import chain_of, configuration, milliseconds, speaking_collector
@@ -34,10 +35,10 @@ from cyberalarm.central.ingest.room import Room, Turns, busy
 from cyberalarm.central.ingest.writer import AfterStep, Bundle, Writer, nothing
 from cyberalarm.central.members.models import Collector
 from cyberalarm.central.releases import services as releases
-from cyberalarm.envelope import payload, sealing
+from cyberalarm.central.sources import services as sources
+from cyberalarm.envelope import payload, receipts, sealing
 from cyberalarm.envelope.documents import Status
-from cyberalarm.envelope.errors import EnvelopeMalformed
-from cyberalarm.envelope.keys import VerifyKey
+from cyberalarm.envelope.errors import EnvelopeMalformed, SignatureRefused
 from cyberalarm.envelope.sealing import MAX_ENVELOPE
 
 if TYPE_CHECKING:
@@ -102,18 +103,24 @@ class Ingest:
         """Memory for an envelope of so many bytes; ask before it is read. Raises BusyError when others have it all."""
         return self._room.lent(size)
 
-    def receive(self, envelope: bytes) -> bytes:
-        """Take an envelope; give its receipt once its rows are durable. Raises errors of
-        `enrolment.problems.PROBLEMS`.
+    def use_keys(self, keys: CentreKeys) -> None:
+        """Open, sign and tell with these keys from now on."""
+        self._keys = keys
+        self._writer.key = keys.receipts
+
+    def receive(self, envelope: bytes, voucher: str = "") -> bytes:
+        """Take an envelope; give its receipt once its rows are durable. `voucher` is of a collector that has changed its key.
+
+        Raises errors of `enrolment.problems.PROBLEMS`.
         """
         claimed = sealing.read_header(envelope)
         with noted(claimed.collector) as speaker:
-            return self._receive_from(speaker, envelope)
+            return self._receive_from(speaker, envelope, voucher)
 
-    def _receive_from(self, speaker: Speaker, envelope: bytes) -> bytes:
+    def _receive_from(self, speaker: Speaker, envelope: bytes, voucher: str) -> bytes:
         collector = speaking_collector(speaker.claimed)
         refuse_stopped(collector)
-        header = sealing.verify(envelope, VerifyKey(bytes(collector.public_key or b"")))
+        header = verify_envelope(collector, envelope, voucher)
         speaker.proven = True
         digest = sealing.digest(envelope)
         known = self._seen(digest)
@@ -182,8 +189,16 @@ class Ingest:
         if stored is None or stored.receipt is None:
             return None
         given: Future[bytes] = Future()
-        given.set_result(bytes(stored.receipt))
+        given.set_result(self._in_our_hand(bytes(stored.receipt)))
         return given
+
+    def _in_our_hand(self, receipt: bytes) -> bytes:
+        """The receipt as it was given, or signed anew by the present key where that has changed since."""
+        try:
+            receipts.read(receipt, self._keys.receipts.verify_key)
+        except SignatureRefused:
+            return receipts.renew(receipt, self._keys.receipts)
+        return receipt
 
     def _chain(self, collector: Collector) -> tuple[int, str]:
         """Sequence and digest of the collector's newest envelope, waiting or stored."""
@@ -236,6 +251,8 @@ class Ingest:
             bundle_form=payload.NEWEST_FORM,
             release=releases.offer(),
             revoked=tuple(configuration().revoked_release_keys),
+            sources=sources.offer() if in_use and in_use.sources else None,
+            trust=self._keys.trust(in_use.nonce) if in_use and in_use.nonce else None,
         )
         return status.sign(self._keys.receipts)
 
@@ -244,8 +261,7 @@ def speaker_of(signed: SignedRequest, method: str, path: str) -> Collector:
     """The collector that signed this request. Raises RequestRefused, CollectorUnknownError, CollectorRevokedError."""
     with noted(signed.collector) as speaker:
         collector = speaking_collector(speaker.claimed)
-        key = VerifyKey(bytes(collector.public_key or b""))
-        signed.verify(key, method, path, b"", milliseconds(timezone.now()))
+        signed.verify(current_key(collector), method, path, b"", milliseconds(timezone.now()))
     return collector
 
 

@@ -90,7 +90,7 @@ class Writer:
 
     def __init__(self, store: EventStore, key: SigningKey, after_step: AfterStep = nothing) -> None:
         self._store = store
-        self._key = key
+        self.key = key
         self._after_step = after_step
         self._waiting: queue.Queue[Bundle | None] = queue.Queue(MOST_WAITING)
         self._unclean = False
@@ -203,7 +203,7 @@ class Writer:
 
     def _finish(self, accepted: Sequence[Bundle], now: datetime) -> list[bytes]:
         """Step 3: receipts, chain heads and ledger totals, all or none."""
-        issued = [receipts.issue(_receipt_of(b, now), self._key) for b in accepted]
+        issued = [receipts.issue(_receipt_of(b, now), self.key) for b in accepted]
         sums = _sums(accepted)  # reads, so before the transaction: nobody else changes what it reads
         with transaction.atomic():
             found = {e.digest: e for e in Envelope.objects.filter(digest__in=[b.digest for b in accepted])}
@@ -268,7 +268,7 @@ def _add_sums(sums: Sums, now: datetime) -> None:
 
 def _counts(ledger: Ledger) -> list[tuple[str, int]]:
     """The counts of a ledger under the names of the columns that hold them, always in the same order."""
-    return list(ledger.to_json().items())
+    return list(ledger.counts().items())
 
 
 @cache
@@ -283,7 +283,7 @@ def _upsert() -> str:
     sets = [f"{quote('last_received')} = excluded.{quote('last_received')}"]
     for name in counts:
         column = f"{quote(table)}.{quote(name)}"
-        guard = f"{quote(table)}.{quote('dropped_by_kernel' if name == 'dropped_by_kernel' else 'received')}"
+        guard = f"{quote(table)}.{quote(name if name in ('dropped_by_kernel', 'recalled') else 'received')}"
         grown = f"{column} + excluded.{quote(name)}"
         sets.append(f"{quote(name)} = case when {guard} < {_FULL} then {grown} else {column} end")
     return (

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from cyberalarm.central.enrolment import key_rotation
+from cyberalarm.central.enrolment.services import configuration
 from cyberalarm.central.findings import services as findings
 from cyberalarm.central.findings.rule import Kind
 from cyberalarm.central.members.models import Member
+from cyberalarm.central.sources import services as sources
 from cyberalarm.core.places import Scope, forces
 
 from .errors import JobFailedError
@@ -38,7 +41,9 @@ def default_jobs() -> tuple[Job, ...]:
     return (
         Job("detections", Every.MINUTE, run_detections),
         Job("trends", Every.HOUR, run_trends),
+        Job("sources", Every.HOUR, publish_sources),
         Job("reports", Every.WEEK, make_reports),
+        Job("keys", Every.HOUR, change_keys),
     )
 
 
@@ -48,10 +53,21 @@ def run_detections(store: EventStore, now: datetime) -> str:
     return f"{result.created} new findings, {result.updated} continued"
 
 
+def change_keys(_store: EventStore, now: datetime) -> str:
+    """Bring keys of the centre's into use that were announced long enough ago."""
+    changed = key_rotation.carry_out_due(configuration(), now)
+    return f"Changed: {', '.join(changed)}" if changed else "None is due"
+
+
 def run_trends(store: EventStore, now: datetime) -> str:
     """Rules that compare a day with the days before; they read weeks of events, so hourly is often enough."""
     result = findings.run(store, now, Scope.national(), kinds=(Kind.RISING,))
     return f"{result.created} new findings, {result.updated} continued"
+
+
+def publish_sources(store: EventStore, now: datetime) -> str:
+    """The list of sources seen across the network, for all collectors."""
+    return sources.as_words(sources.publish(store, now))
 
 
 def make_reports(store: EventStore, now: datetime) -> str:

@@ -103,6 +103,8 @@ class Collector(models.Model):
     token_hash = models.CharField(max_length=64, blank=True)  # hex SHA-256 of the registration secret
     token_expires = models.DateTimeField(null=True, blank=True)
     public_key = models.BinaryField(max_length=32, null=True, blank=True)  # raw Ed25519
+    # Since when it is known by that key.
+    key_since = models.DateTimeField(null=True, blank=True)
     version = models.CharField(max_length=32, blank=True)
     platform = models.CharField(max_length=64, blank=True)
     created = models.DateTimeField(auto_now_add=True)

@@ -78,6 +78,7 @@ class CollectorView:
     newest_lines: datetime | None
     status_since: datetime | None
     enrolled: datetime | None
+    key_since: datetime | None
     version: str
     platform: str
     packs: str
@@ -168,6 +169,7 @@ def _view(collector: Collector, activity: Activity, now: datetime) -> CollectorV
         newest_lines=activity.lines,
         status_since=collector.status_since,
         enrolled=collector.enrolled,
+        key_since=collector.key_since or collector.enrolled,
         version=collector.version,
         platform=collector.platform,
         packs=releases.in_use(collector.pack_release, collector.pack_refused),

@@ -163,10 +163,10 @@ def _content(sha256: str) -> bytes:
 
 
 class Fetches:
-    """How often each collector has fetched lately."""
+    """How often each collector has fetched something lately."""
 
-    def __init__(self, most: int, seconds: float) -> None:
-        self._most, self._seconds = most, seconds
+    def __init__(self, most: int, seconds: float, what: str = "packs") -> None:
+        self._most, self._seconds, self._what = most, seconds, what
         self._guard = Lock()
         self._times: dict[int, deque[float]] = {}
 
@@ -179,7 +179,9 @@ class Fetches:
             times = self._times.setdefault(collector, deque(maxlen=self._most))
             if len(times) == self._most and now - times[0] < self._seconds:
                 raise CyberAlarmError(
-                    "This collector has fetched packs too often.", next_step="Come back in ten minutes.", code="busy"
+                    f"This collector has fetched {self._what} too often.",
+                    next_step="Come back in ten minutes.",
+                    code="busy",
                 )
             times.append(now)
 

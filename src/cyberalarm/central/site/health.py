@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 
 # Room for the largest envelope (64 MiB) as it came, its rows, and both databases' journals, before anything fails.
 LEAST_FREE = 256 * 1024 * 1024
-# A new certificate costs every collector a new token, which takes people weeks.
+# The next certificate is announced to collectors for 14 days before it is used, and people take weeks to begin.
 WARN_DAYS = 60
 _LOOK_BACK = timedelta(hours=24)
 _GIB = 1024**3
@@ -151,7 +151,7 @@ def certificate(until: datetime, now: datetime) -> Check:
     return Check("Certificate", good=good, words=words, next_step="" if good else _REPLACE)
 
 
-_REPLACE = "Replace it (docs/operating.md): each collector then needs a new registration token."
+_REPLACE = "Replace it: cyberalarm central rotate-key certificate (docs/operating.md)."
 
 
 def _job_look(job: Job, now: datetime) -> Callable[[], Check]:

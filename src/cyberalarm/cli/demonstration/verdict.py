@@ -90,6 +90,6 @@ def audit(member: MemberTruth, ledger: Ledger, at_centre: Ledger, rows_count: in
     ]
     if at_centre.to_json() != ledger.to_json():
         trouble.append("the centre's ledger differs from the collector's")
-    if rows_count != got["kept"]:
-        trouble.append(f"the event store holds {rows_count:,} of {got['kept']:,} kept lines")
+    if rows_count != ledger.sent:
+        trouble.append(f"the event store holds {rows_count:,} of {ledger.sent:,} lines that were kept or recalled")
     return LedgerVerdict(member.name, ledger, expected, at_centre, rows_count, tuple(trouble))

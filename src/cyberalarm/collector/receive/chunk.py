@@ -61,3 +61,8 @@ class Intake:
     @property
     def empty(self) -> bool:
         return not self._chunks
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Bytes that wait now, and how many may."""
+        return self._bytes, self._most

@@ -65,6 +65,10 @@ class TcpReceiver:
     def alive(self) -> bool:
         return self._thread.is_alive()
 
+    @property
+    def open_connections(self) -> int:
+        return len(self._open)
+
     def stop(self) -> None:
         """Wait for the thread, which ends once the intake is closing."""
         self._thread.join()
