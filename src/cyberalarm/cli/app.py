@@ -69,7 +69,7 @@ _LEFT_OUT = ("cyberalarm.central", "cyberalarm.scanner", "cyberalarm.lab", "cybe
 
 
 def _is_ours(module: str) -> bool:
-    return module.split(".")[0] == "cyberalarm"
+    return module.partition(".")[0] == "cyberalarm"
 
 
 def in_words(error: Exception) -> CyberAlarmError | None:
