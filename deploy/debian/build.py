@@ -40,11 +40,12 @@ def main() -> None:
     options.add_argument("--folder", type=Path, default=ROOT / "dist", help="where the package is put")
     options.add_argument("--work", type=Path, default=ROOT / ".build" / "deb", help="what is kept between two builds")
     options.add_argument("--wheel", type=Path, help="the program's wheel; built when it is not named")
+    options.add_argument("--quick", action="store_true", help="compress little, for tests")
     chosen = options.parse_args()
-    print(build(chosen.folder, chosen.work, chosen.wheel))
+    print(build(chosen.folder, chosen.work, chosen.wheel, level=1 if chosen.quick else 6))
 
 
-def build(folder: Path, work: Path, wheel: Path | None = None) -> Path:
+def build(folder: Path, work: Path, wheel: Path | None = None, *, level: int = 6) -> Path:
     """Build the package into `folder`; its file."""
     epoch = _epoch()
     tree = work / "tree"
@@ -58,7 +59,7 @@ def build(folder: Path, work: Path, wheel: Path | None = None) -> Path:
     _control(tree, _version(), epoch)
     package = folder / f"{NAME}_{_version()}_amd64.deb"
     _run(
-        ["dpkg-deb", "--root-owner-group", "-Zxz", "-z2", "--build", str(tree), str(package)],
+        ["dpkg-deb", "--root-owner-group", "-Zxz", f"-z{level}", "--build", str(tree), str(package)],
         environment={"SOURCE_DATE_EPOCH": str(epoch)},
     )
     return package

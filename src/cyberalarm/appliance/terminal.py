@@ -44,7 +44,7 @@ class Terminal:
         number = sys.stdin.fileno()
         before = termios.tcgetattr(number)
         try:
-            tty.setcbreak(number)
+            tty.setcbreak(number, termios.TCSADRAIN)  # what was typed while the machine was busy counts, too
             ready, _, _ = select.select([number], [], [], seconds)
             # One press of an arrow or function key is several signs; only the first counts.
             return os.read(number, 64)[:1].decode("ascii", "replace").lower() if ready else ""
