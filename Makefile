@@ -12,12 +12,15 @@ KERNEL := $(shell find kernel/src -name '*.rs') kernel/Cargo.toml kernel/Cargo.l
 SITE := src/cyberalarm/central/site/static/cyberalarm.css
 
 # What tests use beside Python, Rust and Node: a browser, PDF readers, and services to scan on loopback.
-PACKAGES := chromium poppler-utils openssh-client openssh-server nginx-light lighttpd vsftpd redis-server
+PACKAGES := chromium poppler-utils openssh-client openssh-server nginx-light lighttpd vsftpd redis-server mmdebstrap
+# What the appliance is made with, and started in when it is tested.
+APPLIANCE := mmdebstrap qemu-utils mtools dosfstools fdisk e2fsprogs
+MACHINE := qemu-system-x86 ovmf
 
-.PHONY: help install system demo test lint format bench fuzz guides conformance clean
+.PHONY: help install system demo test lint format bench fuzz guides conformance lock clean deb appliance container-context test-appliance
 
 help:  ## Show this list.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 $(VENV)/locked: requirements.lock deploy/find-python
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; install it and run make again."; exit 1; }
@@ -84,9 +87,29 @@ bench: install  ## Speed and memory, beside peers in the same run; writes docs/b
 	@bench/unpack-peers .build/peers
 	$(BIN)/python -m bench
 
-lock:  ## Renew requirements.lock from pyproject.toml (needs uv).
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+DEB := dist/cyberalarm-collector_$(VERSION)_amd64.deb
+
+deb: install  ## The collector as a Debian package, into dist/.
+	$(BIN)/python deploy/debian/build.py
+
+appliance: deb  ## The collector as a virtual machine's disk: qcow2, OVA, VHDX, into dist/ (as root, or with user namespaces).
+	@deploy/system-packages $(APPLIANCE)
+	$(BIN)/python deploy/appliance/build.py $(DEB)
+
+container-context: deb  ## What a container engine needs to build the collector's image, into dist/container.
+	rm -rf dist/container && mkdir -p dist/container
+	cp deploy/container/Containerfile deploy/container/compose.yaml deploy/container/collector.toml $(DEB) dist/container/
+
+test-appliance: install  ## Start the appliance in dist/ for real: set up, syslog in, envelope out (minutes; CYBERALARM_QEMU=kvm where there is KVM).
+	@deploy/system-packages $(MACHINE)
+	CYBERALARM_APPLIANCE=dist/cyberalarm-collector-$(VERSION).qcow2 $(BIN)/pytest -q -s -p no:xdist tests/deploy/appliance_boot.py
+
+lock:  ## Renew requirements.lock, and the collector's part of it, from pyproject.toml (needs uv).
 	$(UV) pip compile --universal --python-version 3.11 --all-extras pyproject.toml --generate-hashes --no-header \
 	  --no-annotate --no-emit-index-url --quiet -o requirements.lock
+	$(UV) pip compile --universal --python-version 3.11 pyproject.toml --constraints requirements.lock --generate-hashes \
+	  --no-header --no-annotate --no-emit-index-url --quiet -o deploy/debian/requirements.lock
 
 clean:  ## Remove everything that was built.
 	rm -rf $(VENV) node_modules kernel/target demo-data $(SITE) src/cyberalarm/*.so

@@ -64,12 +64,20 @@ def _forget_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+# What a member's machine is not given (deploy/debian/build.py).
+_LEFT_OUT = ("cyberalarm.central", "cyberalarm.scanner", "cyberalarm.lab", "cyberalarm.cli.demo")
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == "cyberalarm"
+
+
 def in_words(error: Exception) -> CyberAlarmError | None:
     """An error as words for a person, or None where it is a defect that needs its traceback."""
     match error:
         case CyberAlarmError():
             return error
-        case ModuleNotFoundError() if error.name and not error.name.startswith("cyberalarm"):
+        case ModuleNotFoundError() if error.name and (not _is_ours(error.name) or error.name in _LEFT_OUT):
             return CyberAlarmError(
                 f"A part that this command needs is not installed: {error.name}.",
                 next_step='Install the parts for the centre and the scanner: pip install "cyberalarm[central,scanner]".',
