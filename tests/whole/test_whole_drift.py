@@ -53,7 +53,7 @@ client.force_login(owner)
 print(client.get(f"/member/collectors/{sys.argv[3]}", secure=True).content.decode())
 """
 
-CHANGED = b'<134>2026-11-18T09:15:00Z gw fw2: verdict=block user=alice from=198.51.100.7 note="alice\'s laptop" alice@example.org'
+CHANGED = b'<134>2026-11-18T09:15:00Z gateway fw2: verdict=block user=alice from=198.51.100.7 note="alice\'s pc" alice@example.org'
 
 
 class Device:
@@ -137,7 +137,7 @@ def test_an_update_of_a_devices_firmware(real_centre: RealCentre, tmp_path: Path
             said = drift(home) or {}
             assert said["verdict"] == "attention"
             assert "Fewer lines are recognised, since " in said["found"]
-            form = '<134>0000-00-00T00:00:00Z … fw0: verdict=… user=… from=… note="…" [mailbox]'
+            form = '<134>0000-00-00T00:00:00Z gateway fw0: verdict=… user=… from=… note="…" [mailbox]'
             assert said["sample"] == form
             assert form in cyberalarm("collector", "samples", "--config", str(home.path)).stdout
             control.ask(real_centre.data, "look")
