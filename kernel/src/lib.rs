@@ -10,6 +10,7 @@ mod header;
 mod mapping;
 mod needle;
 mod network;
+mod opening;
 mod pack;
 mod python;
 mod recognise;
