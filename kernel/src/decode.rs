@@ -17,6 +17,9 @@ use crate::value::NO_ADDRESS;
 use std::sync::Arc;
 
 mod claims;
+mod observer;
+
+pub use observer::{Observer, Silent};
 
 /// The fate of a line; codes are positions in `core.outcome.OUTCOMES`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,18 +73,6 @@ pub fn lines(buffer: &[u8]) -> impl Iterator<Item = &[u8]> {
         Some(line.strip_suffix(b"\r").unwrap_or(line))
     })
 }
-
-/// What is told of one line's way, for `explain`.
-pub trait Observer {
-    fn header(&mut self, _header: &header::Header) {}
-    fn candidate(&mut self, _line: &Line) {}
-    fn split(&mut self, _line: &Line, _slots: &Slots, _split: Split) {}
-    fn kind(&mut self, _line: &Line, _kind: &crate::pack::Kind, _slots: &Slots) {}
-    fn note(&mut self, _text: &str) {}
-}
-
-pub struct Silent;
-impl Observer for Silent {}
 
 /// What lines have taught, for those that follow; it makes them quicker to read, and never changes what they mean.
 #[derive(Default)]
