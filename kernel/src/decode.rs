@@ -7,12 +7,19 @@ use crate::columns::Columns;
 use crate::event::Row;
 use crate::header;
 use crate::network;
+use crate::opening::{Opening, Openings};
 use crate::pack::{Library, Line, Meaning};
+use crate::recognise::Place;
 use crate::repeated;
-use crate::syntax::{Slots, Split};
+use crate::syntax::{Habits, Slots, Split, Syntax};
 use crate::time::Context;
 use crate::value::NO_ADDRESS;
 use std::sync::Arc;
+
+mod claims;
+mod observer;
+
+pub use observer::{Observer, Silent};
 
 /// The fate of a line; codes are positions in `core.outcome.OUTCOMES`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,31 +74,43 @@ pub fn lines(buffer: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// What is told of one line's way, for `explain`.
-pub trait Observer {
-    fn header(&mut self, _header: &header::Header) {}
-    fn candidate(&mut self, _line: &Line) {}
-    fn split(&mut self, _line: &Line, _slots: &Slots, _split: Split) {}
-    fn kind(&mut self, _line: &Line, _kind: &crate::pack::Kind, _slots: &Slots) {}
-    fn note(&mut self, _text: &str) {}
+/// What lines have taught, for those that follow; it makes them quicker to read, and never changes what they mean.
+#[derive(Default)]
+pub struct Memory {
+    openings: Openings,
+    habits: Habits,
 }
-
-pub struct Silent;
-impl Observer for Silent {}
 
 pub struct Decoder<'l> {
     library: &'l Arc<Library>,
     context: Context,
     candidates: Vec<usize>,
     tried: Vec<usize>,
+    chosen: Vec<usize>,
 }
+
+/// Whose line a text is, and its fate; no fate: it may be one, broken.
+type Found = (Option<Outcome>, usize);
 
 impl<'l> Decoder<'l> {
     pub fn new(library: &'l Arc<Library>, context: Context) -> Self {
-        Self { library, context, candidates: Vec::new(), tried: Vec::new() }
+        Self { library, context, candidates: Vec::new(), tried: Vec::new(), chosen: Vec::new() }
     }
 
     pub fn decode(&mut self, buffer: &[u8]) -> Batch {
+        let mut memory = self.library.memory();
+        let batch = self.decode_with(buffer, &mut memory);
+        self.library.remember(memory);
+        batch
+    }
+
+    /// As `decode`, without what earlier buffers have taught.
+    pub fn decode_apart(&mut self, buffer: &[u8]) -> Batch {
+        self.decode_with(buffer, &mut Memory::default())
+    }
+
+    fn decode_with(&mut self, buffer: &[u8], memory: &mut Memory) -> Batch {
+        memory.openings.in_zone(self.context.offset);
         let mut batch = Batch {
             columns: Columns::default(),
             line_of_row: Vec::new(),
@@ -101,16 +120,18 @@ impl<'l> Decoder<'l> {
             library: Arc::clone(self.library),
         };
         let mut place = (Slots::new(), Row::new());
+        place.0.habits = std::mem::take(&mut memory.habits);
         for line in lines(buffer) {
-            let outcome = self.line_with(line, &mut batch, &mut place, &mut Silent);
+            let outcome = self.line_with(line, &mut batch, &mut place, &mut memory.openings, &mut Silent);
             batch.outcomes.push(outcome as u8);
         }
+        memory.habits = std::mem::take(&mut place.0.habits);
         batch
     }
 
     /// Decode one line: adds at most one row, and exactly one product mark.
     pub fn line(&mut self, text: &[u8], batch: &mut Batch, observer: &mut impl Observer) -> Outcome {
-        self.line_with(text, batch, &mut (Slots::new(), Row::new()), observer)
+        self.line_with(text, batch, &mut (Slots::new(), Row::new()), &mut Openings::default(), observer)
     }
 
     /// As `line`; slots and row are used again and again, so that no line has to make its own.
@@ -118,96 +139,155 @@ impl<'l> Decoder<'l> {
         &mut self,
         text: &'t [u8],
         batch: &mut Batch,
-        (slots, row): &mut (Slots<'t>, Row),
+        place: &mut (Slots<'t>, Row),
+        openings: &mut Openings,
         observer: &mut impl Observer,
     ) -> Outcome {
         let (text, padded) = strip_padding(text);
-        slots.of_line(text, padded);
-        if text.len() > LONGEST_LINE {
+        place.0.of_line(text, padded);
+        if text.len() > LONGEST_LINE || text.is_empty() {
             batch.products.push(NO_PRODUCT);
-            observer.note("longer than 64 KiB: not looked at");
-            return Outcome::Overflow;
+            let long = !text.is_empty();
+            observer.note(if long { "longer than 64 KiB: not looked at" } else { "empty" });
+            return if long { Outcome::Overflow } else { Outcome::Malformed };
         }
-        if text.is_empty() {
-            batch.products.push(NO_PRODUCT);
-            return Outcome::Malformed;
+        let known = openings.find(text, &self.context).filter(|(header, _)| !repeated::may_be(text, header));
+        let found = match known {
+            Some((header, opening)) => self.known(text, &header, opening, batch, place, observer),
+            None => self.unknown(text, openings, batch, place, observer),
+        };
+        let product = found.and_then(|(_, pack)| u32::try_from(pack).ok()).unwrap_or(NO_PRODUCT);
+        batch.products.push(product);
+        found.map_or(Outcome::Unrecognised, |(outcome, _)| outcome.unwrap_or(Outcome::Malformed))
+    }
+
+    /// A line that begins as another did.
+    fn known<'t>(
+        &mut self,
+        text: &'t [u8],
+        header: &header::Header<'t>,
+        opening: &mut Opening,
+        batch: &mut Batch,
+        (slots, row): &mut (Slots<'t>, Row),
+        observer: &mut impl Observer,
+    ) -> Option<Found> {
+        observer.header(header);
+        let library = self.library;
+        let asked = &opening.choice.asked;
+        let mut broken = None;
+        let mut chosen = std::mem::take(&mut self.chosen);
+        let mut ask = |place: usize| {
+            let asked = asked.get(place)?;
+            let found =
+                self.try_line(asked.line, text, header, Some(&asked.starts), batch, (&mut *slots, &mut *row), observer)?;
+            sure(found, &mut broken)
+        };
+        library.recogniser.chosen(&opening.choice, text, &mut chosen);
+        let hit = chosen.iter().find_map(|&place| Some((ask(place)?, place)));
+        let mut found = hit.map(|(found, _)| found);
+        self.chosen = chosen;
+        if found.is_none() {
+            let tried: Vec<usize> = asked.iter().map(|asked| asked.line).collect();
+            found = self.searched(text, header, &tried, &mut broken, batch, (slots, row), observer);
         }
-        let mut header = header::parse(text, &self.context);
+        if let Some((_, place)) = hit {
+            opening.choice.learn(place);
+        }
+        found.or(broken)
+    }
+
+    /// A line of which nothing is known.
+    fn unknown<'t>(
+        &mut self,
+        text: &'t [u8],
+        openings: &mut Openings,
+        batch: &mut Batch,
+        (slots, row): &mut (Slots<'t>, Row),
+        observer: &mut impl Observer,
+    ) -> Option<Found> {
+        let library = self.library;
+        let mut trace = header::Trace::default();
+        let mut header = header::parse_traced(text, &self.context, &mut trace);
         let text = match repeated::unwrap(text, &mut header) {
             Some(within) => {
                 // The bracket is closed: nothing of the last word is missing.
                 slots.of_line(within, true);
                 within
             }
-            None => text,
+            None => {
+                if openings.worthy(text) {
+                    let choice = library.recogniser.choice(text, &header, &mut trace);
+                    Opening::new(text, &header, &trace, choice).into_iter().for_each(|opening| openings.keep(text, opening));
+                }
+                text
+            }
         };
         observer.header(&header);
-        let library = self.library;
-        let mut candidates = std::mem::take(&mut self.candidates);
         let mut tried = std::mem::take(&mut self.tried);
         library.recogniser.direct(text, &header, &mut tried);
-        // A broken line that no kind of a pack's fits may be another's whole one; else it is that pack's broken one.
         let mut broken = None;
-        let mut sure = |&number: &usize| {
-            let found = self.try_line(number, text, &header, batch, (&mut *slots, &mut *row), observer);
-            let (found, pack) = found?;
-            if found.is_none() {
-                broken = broken.or(Some((Outcome::Malformed, pack)));
-            }
-            Some((found?, pack))
-        };
-        let mut found = tried.iter().find_map(&mut sure);
+        let mut found = tried.iter().find_map(|&number| {
+            sure(self.try_line(number, text, &header, None, batch, (&mut *slots, &mut *row), observer)?, &mut broken)
+        });
         if found.is_none() {
-            library.recogniser.candidates(text, &mut candidates);
-            found = candidates.iter().filter(|number| !tried.contains(number)).find_map(&mut sure);
+            found = self.searched(text, &header, &tried, &mut broken, batch, (slots, row), observer);
         }
-        let found = found.or(broken);
-        self.candidates = candidates;
         self.tried = tried;
-        let product = found.and_then(|(_, pack)| u32::try_from(pack).ok()).unwrap_or(NO_PRODUCT);
-        batch.products.push(product);
-        found.map_or(Outcome::Unrecognised, |(outcome, _)| outcome)
+        found.or(broken)
     }
 
-    /// All packs that would take a line if they were asked, in the order in which they are; for checking packs against each other.
-    pub fn claims(&mut self, text: &[u8]) -> Vec<usize> {
-        let (text, _) = strip_padding(text);
-        let mut header = header::parse(text, &self.context);
-        let text = repeated::unwrap(text, &mut header).unwrap_or(text);
-        let library = self.library;
-        let mut packs = Vec::new();
-        let mut batch = self.decode(b"");
-        let (mut direct, mut searched) = (Vec::new(), Vec::new());
-        library.recogniser.direct(text, &header, &mut direct);
-        library.recogniser.candidates(text, &mut searched);
-        for &number in direct.iter().chain(&searched) {
-            let mut place = (Slots::new(), Row::new());
-            let found = self.try_line(number, text, &header, &mut batch, (&mut place.0, &mut place.1), &mut Silent);
-            let sure = found.filter(|(outcome, _)| outcome.is_some());
-            packs.extend(sure.map(|(_, pack)| pack).filter(|pack| !packs.contains(pack)));
-        }
-        packs
+    /// Whose line a text is that none of `tried` takes.
+    #[expect(clippy::too_many_arguments, reason = "what a line is read with is borrowed one by one")]
+    fn searched<'t>(
+        &mut self,
+        text: &'t [u8],
+        header: &header::Header<'t>,
+        tried: &[usize],
+        broken: &mut Option<Found>,
+        batch: &mut Batch,
+        (slots, row): (&mut Slots<'t>, &mut Row),
+        observer: &mut impl Observer,
+    ) -> Option<Found> {
+        let mut candidates = std::mem::take(&mut self.candidates);
+        self.library.recogniser.candidates(text, &mut candidates);
+        let found = candidates.iter().filter(|number| !tried.contains(number)).find_map(|&number| {
+            sure(self.try_line(number, text, header, None, batch, (&mut *slots, &mut *row), observer)?, broken)
+        });
+        self.candidates = candidates;
+        found
     }
 
-    /// What a text means as a line of one kind, and whose line that is; None when it is not one. No outcome: it may be one, broken.
+    /// What a text means as a line of one kind, and whose line that is; None when it is not one. `starts` says where it may begin, if
+    /// that is known.
+    #[expect(clippy::too_many_arguments, reason = "what a line is read with is borrowed one by one")]
     fn try_line<'t>(
         &self,
         number: usize,
         text: &'t [u8],
         header: &header::Header<'t>,
+        starts: Option<&[usize]>,
         batch: &mut Batch,
         (slots, row): (&mut Slots<'t>, &mut Row),
         observer: &mut impl Observer,
-    ) -> Option<(Option<Outcome>, usize)> {
+    ) -> Option<Found> {
         let line = self.library.line(number)?;
         observer.candidate(line);
         let mut result = None;
         let mut broken = false;
-        self.library.recogniser.place(number, text, header, &mut |place| {
+        let recogniser = &self.library.recogniser;
+        // A key-value line's keys prove that most of what must stand in it does; else that is asked first.
+        let late = starts.is_some() && matches!(line.syntax, Syntax::Kv(_));
+        if starts.is_some() && !late && !recogniser.contained(number, text, 0) {
+            return None;
+        }
+        let mut tried = |place: Place| {
             slots.reset(line.names.len());
             let split = line.syntax.split(text.get(place.body..).unwrap_or_default(), slots);
             if split == Split::No {
                 return false;
+            }
+            if late && !recogniser.contained(number, text, slots.proved) {
+                return true;
             }
             if line.last_may_be_cut {
                 slots.set_goes_on();
@@ -218,7 +298,11 @@ impl<'l> Decoder<'l> {
             result = self.meaning(line, (&mut *slots, &mut *row), split, header.time, batch, observer);
             broken |= split == Split::Broken;
             result.is_some()
-        });
+        };
+        match starts {
+            Some(starts) => recogniser.place_at(number, text, starts, &mut tried),
+            None => recogniser.place(number, text, header, &mut tried),
+        };
         (result.is_some() || broken).then_some((result, line.pack))
     }
 
@@ -232,7 +316,7 @@ impl<'l> Decoder<'l> {
         batch: &mut Batch,
         observer: &mut impl Observer,
     ) -> Option<Outcome> {
-        let Some(kind) = line.kinds.iter().find(|kind| kind.applies(slots)) else {
+        let Some(kind) = line.kind(slots) else {
             observer.note("no kind of this line applies: it is not one");
             return None;
         };
@@ -267,6 +351,14 @@ impl<'l> Decoder<'l> {
             }
         })
     }
+}
+
+/// A broken line that no kind of a pack's fits may be another's whole one; else it is that pack's broken one.
+fn sure(found: Found, broken: &mut Option<Found>) -> Option<Found> {
+    if found.0.is_none() {
+        broken.get_or_insert(found);
+    }
+    found.0.map(|_| found)
 }
 
 /// The line without blanks and zeros at its end, and whether there were any: then nothing of its last word is missing.

@@ -138,12 +138,27 @@ impl Row {
 
     /// An event of which nothing is known but what saw it.
     pub fn begin(&mut self, sensor: u8, again: bool) {
-        let (mut signature_id, mut signature) = (std::mem::take(&mut self.signature_id), std::mem::take(&mut self.signature));
-        let (mut threat, mut cve) = (std::mem::take(&mut self.threat), std::mem::take(&mut self.cve));
-        signature_id.clear();
-        signature.clear();
-        threat.clear();
-        cve.clear();
-        *self = Self { sensor, again, signature_id, signature, threat, cve, ..Self::new() };
+        self.time = None;
+        self.sensor = sensor;
+        self.action = 0;
+        self.direction = 0;
+        self.src_ip = NO_ADDRESS;
+        self.dst_ip = NO_ADDRESS;
+        self.src_port = None;
+        self.dst_port = None;
+        self.protocol = UNKNOWN_PROTOCOL;
+        self.bytes_in = None;
+        self.bytes_out = None;
+        self.packets = None;
+        self.evidence = 0;
+        self.signature_id.clear();
+        self.signature.clear();
+        self.category = 0;
+        self.severity = 0;
+        self.cve.clear();
+        self.threat.clear();
+        self.file_sha256 = None;
+        self.sender_domain = None;
+        self.again = again;
     }
 }

@@ -12,6 +12,7 @@ mod hosts;
 mod mapping;
 mod needle;
 mod network;
+mod opening;
 mod pack;
 mod python;
 mod recognise;

@@ -28,9 +28,13 @@ impl Condition {
         Self { slot, test: spec.test, values, words, needles, number }
     }
 
+    /// Whether this is the same question.
+    pub fn asks_as(&self, other: &Self) -> bool {
+        self.slot == other.slot && self.test == other.test && self.values == other.values
+    }
+
     pub fn holds(&self, slots: &Slots) -> bool {
-        let value = slots.get(self.slot).filter(|value| !value.is_empty());
-        let Some(value) = value else {
+        let Some(value) = slots.filled(self.slot) else {
             return matches!(self.test, Test::Absent);
         };
         match self.test {
@@ -125,7 +129,7 @@ impl Cut {
 /// What fills a field: a part of the line, or several joined.
 pub enum Source<'s> {
     Part(&'s [u8]),
-    Joined(SmallVec<[u8; 64]>),
+    Joined(SmallVec<[u8; JOINED]>),
 }
 
 impl std::ops::Deref for Source<'_> {
@@ -139,16 +143,26 @@ impl std::ops::Deref for Source<'_> {
     }
 }
 
+/// Most joined values are no longer.
+const JOINED: usize = 64;
+
 /// The values of several slots with a blank between them; None when one of them is empty.
-fn joined(several: &[usize], slots: &Slots) -> Option<SmallVec<[u8; 64]>> {
-    let mut text = SmallVec::new();
+fn joined(several: &[usize], slots: &Slots) -> Option<SmallVec<[u8; JOINED]>> {
+    let mut length = several.len().saturating_sub(1);
     for &slot in several {
-        if !text.is_empty() {
-            text.push(b' ');
-        }
-        text.extend_from_slice(slots.get(slot).filter(|value| !value.is_empty())?);
+        length += slots.filled(slot)?.len();
     }
-    Some(text)
+    let mut place = [b' '; JOINED];
+    let Some(mut rest) = place.get_mut(..length) else {
+        return several.iter().map(|&slot| slots.filled(slot)).collect::<Option<Vec<_>>>().map(|parts| parts.join(&b' ').into());
+    };
+    for &slot in several {
+        let part = slots.filled(slot)?;
+        let (here, after) = rest.split_at_mut_checked(part.len())?;
+        here.copy_from_slice(part);
+        rest = after.get_mut(1..).unwrap_or_default();
+    }
+    Some(SmallVec::from_buf_and_len(place, length))
 }
 
 pub struct Assign {
@@ -218,13 +232,11 @@ impl Assign {
     }
 
     /// The first filled alternative.
+    #[inline(always)]
     pub fn source<'s>(&self, slots: &'s Slots) -> Option<Source<'s>> {
-        let found = self.from.iter().find_map(|alternative| {
-            let filled = |slot: &usize| slots.get(*slot).filter(|value| !value.is_empty());
-            match alternative.as_slice() {
-                [one] => filled(one).map(Source::Part),
-                several => joined(several, slots).map(Source::Joined),
-            }
+        let found = self.from.iter().find_map(|alternative| match alternative.as_slice() {
+            [one] => slots.filled(*one).map(Source::Part),
+            several => joined(several, slots).map(Source::Joined),
         })?;
         match found {
             found if self.whole => Some(found),
@@ -246,17 +258,18 @@ impl Assign {
 
     /// Fill the row's field from the slots. A value that is there but impossible is an error; one that is not there is not.
     pub fn apply(&self, slots: &Slots, row: &mut Row, schema: &Schema, context: &Context) -> Result<(), Impossible> {
-        if let Some(first) = &self.first {
-            let filled = |&slot: &usize| slots.get(slot).filter(|value| !value.is_empty());
-            let value = first.iter().find_map(filled).filter(|value| self.believed(slots, value));
-            return self.fill(value, row, schema, context);
-        }
-        let value = self.source(slots);
-        let sure = match &value {
-            Some(Source::Part(value)) => self.believed(slots, value),
-            _ => self.from.iter().flatten().all(|&slot| slots.get(slot).is_none_or(|value| self.believed(slots, value))),
+        let source;
+        let value = if let Some(first) = &self.first {
+            first.iter().find_map(|&slot| slots.filled(slot)).filter(|value| self.believed(slots, value))
+        } else {
+            source = self.source(slots);
+            let sure = match &source {
+                Some(Source::Part(value)) => self.believed(slots, value),
+                _ => self.from.iter().flatten().all(|&slot| slots.get(slot).is_none_or(|value| self.believed(slots, value))),
+            };
+            source.as_deref().filter(|_| sure)
         };
-        self.fill(value.as_deref().filter(|_| sure), row, schema, context)
+        self.fill(value, row, schema, context)
     }
 
     /// An address or a number at the very end of a line that may have been cut there may have lost digits.
@@ -264,39 +277,37 @@ impl Assign {
         !self.target.is_exact() || !slots.may_be_cut(value, self.target.is_of_endpoint())
     }
 
+    #[inline(always)]
     fn fill(&self, value: Option<&[u8]>, row: &mut Row, schema: &Schema, context: &Context) -> Result<(), Impossible> {
         let mapped = match value {
             Some(value) if self.has_table => self.table(value).or(self.default.as_ref()),
             Some(_) => None,
             None => self.default.as_ref(),
         };
-        match mapped {
-            Some(Mapped::Code(code)) => {
+        let value = match (mapped, value) {
+            (Some(Mapped::Code(code)), _) => {
                 set_code(self.target, *code, row);
                 return Ok(());
             }
-            Some(Mapped::Text(text)) => return self.set(text, row, schema, context),
-            None => {}
-        }
-        match value {
-            Some(value) if !(self.has_table && is_coded(self.target)) => self.set(value, row, schema, context),
-            _ => Ok(()),
-        }
-    }
-
-    fn set(&self, value: &[u8], row: &mut Row, schema: &Schema, context: &Context) -> Result<(), Impossible> {
+            (Some(Mapped::Text(text)), _) => text,
+            (None, Some(value)) if !(self.has_table && is_coded(self.target)) => value,
+            (None, _) => return Ok(()),
+        };
         if self.target != Target::Time {
             return set(self.target, value, row, schema);
         }
         let value = value::trim(value);
-        if !(value.is_empty() || says_nothing(value)) {
-            let offset = if self.utc { 0 } else { context.offset };
-            let found = crate::time::parse_as(value, self.order, &Context { offset, ..*context });
-            row.time = Some(found.ok_or(Impossible(Target::Time))?);
+        let offset = if self.utc { 0 } else { context.offset };
+        match crate::time::parse_as(value, self.order, &Context { offset, ..*context }) {
+            None if !says_nothing(value) => return Err(Impossible(Target::Time)),
+            None => {}
+            time => row.time = time,
         }
         Ok(())
     }
 }
+
+const LONGEST_NOTHING: usize = 6;
 
 fn is_coded(target: Target) -> bool {
     matches!(target, Target::Action | Target::Direction | Target::Evidence | Target::Category | Target::Severity)
@@ -315,35 +326,41 @@ fn set_code(target: Target, code: u8, row: &mut Row) {
 
 /// `-`, `N/A` and their like stand for nothing in many products.
 fn says_nothing(value: &[u8]) -> bool {
-    matches!(value, b"-" | b"N/A" | b"n/a" | b"none" | b"None" | b"(null)" | b"null")
+    value.len() <= LONGEST_NOTHING && matches!(value, b"" | b"-" | b"N/A" | b"n/a" | b"none" | b"None" | b"(null)" | b"null")
 }
 
+#[inline(always)]
 fn set(target: Target, value: &[u8], row: &mut Row, schema: &Schema) -> Result<(), Impossible> {
     let value = value::trim(value);
-    if value.is_empty() || says_nothing(value) {
-        return Ok(());
+    // What says nothing is no address and no number, so that it is asked last.
+    let address =
+        || value::parse_address(value).map(Some).or_else(|| says_nothing(value).then_some(None)).ok_or(Impossible(target));
+    let port = || value::parse_port(value).ok_or(Impossible(target));
+    match target {
+        Target::SrcIp => row.src_ip = address()?.unwrap_or(row.src_ip),
+        Target::DstIp => row.dst_ip = address()?.unwrap_or(row.dst_ip),
+        // A service's name that no table of the pack knows is left out, never guessed.
+        Target::SrcPort | Target::DstPort if !value.first().is_some_and(u8::is_ascii_digit) => {}
+        Target::SrcPort => row.src_port = Some(port()?),
+        Target::DstPort => row.dst_port = Some(port()?),
+        Target::Protocol => row.protocol = value::parse_protocol(value).unwrap_or(row.protocol),
+        _ if says_nothing(value) => {}
+        Target::BytesIn => row.bytes_in = value::parse_u64(value),
+        Target::BytesOut => row.bytes_out = value::parse_u64(value),
+        Target::Packets => row.packets = Some(row.packets.unwrap_or(0).saturating_add(value::parse_u64(value).unwrap_or(0))),
+        _ => set_detail(target, value, row, schema),
     }
-    let impossible = || Impossible(target);
+    Ok(())
+}
+
+/// What few lines say, or in words.
+#[inline(never)]
+fn set_detail(target: Target, value: &[u8], row: &mut Row, schema: &Schema) {
     let keep = |text: &mut String, limit: usize| {
         text.clear();
         text.push_str(&value::clean_text(value, limit));
     };
     match target {
-        Target::Time => {} // read with the pack's own options, by `Assign::set`
-        Target::SrcIp => row.src_ip = value::parse_address(value).ok_or_else(impossible)?,
-        Target::DstIp => row.dst_ip = value::parse_address(value).ok_or_else(impossible)?,
-        // A service's name that no table of the pack knows is left out, never guessed.
-        Target::SrcPort | Target::DstPort if !value.first().is_some_and(u8::is_ascii_digit) => {}
-        Target::SrcPort => row.src_port = Some(value::parse_port(value).ok_or_else(impossible)?),
-        Target::DstPort => row.dst_port = Some(value::parse_port(value).ok_or_else(impossible)?),
-        Target::Protocol => {
-            if let Some(number) = value::parse_protocol(value) {
-                row.protocol = number;
-            }
-        }
-        Target::BytesIn => row.bytes_in = value::parse_u64(value),
-        Target::BytesOut => row.bytes_out = value::parse_u64(value),
-        Target::Packets => row.packets = Some(row.packets.unwrap_or(0).saturating_add(value::parse_u64(value).unwrap_or(0))),
         Target::SignatureId => keep(&mut row.signature_id, schema.max_signature_id),
         Target::Signature => keep(&mut row.signature, schema.max_signature),
         Target::Threat => keep(&mut row.threat, schema.max_threat),
@@ -357,8 +374,9 @@ fn set(target: Target, value: &[u8], row: &mut Row, schema: &Schema) -> Result<(
         Target::Direction => row.direction = code_of(&schema.direction, value),
         Target::Evidence => row.evidence = code_of(&schema.evidence, value),
         Target::Category => row.category = code_of(&schema.category, value),
+        // Times are read with the pack's own options, by `Assign::fill`; the others by `set`.
+        _ => {}
     }
-    Ok(())
 }
 
 fn code_of(names: &crate::event::Names, value: &[u8]) -> u8 {

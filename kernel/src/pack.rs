@@ -1,5 +1,6 @@
 //! Packs, compiled: each kind of line with its recogniser, its syntax and its meanings.
 
+use crate::decode::Memory;
 use crate::event::{Row, Schema, Target};
 use crate::mapping::{Assign, Condition, Impossible};
 use crate::recognise::{Recogniser, Wanted};
@@ -7,14 +8,15 @@ use crate::spec;
 use crate::syntax::{Keys, LABEL_PREFIX, Labels, MOST_SLOTS, Slots, Syntax, cef, csv, json, kv, leef, template, xml};
 use crate::time::Context;
 use hashbrown::HashMap;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 pub struct Kind {
     pub name: String,
     pub noise: bool,
     again: bool,
     sensor: u8,
-    when: Vec<Condition>,
+    /// Of the line's conditions.
+    when: Vec<usize>,
     require: Vec<Target>,
     /// How many columns such a line has, where it has any.
     pub columns: usize,
@@ -35,6 +37,8 @@ pub struct Line {
     pub last_may_be_cut: bool,
     /// Slots for which there may not be two different texts.
     pub once: Vec<usize>,
+    /// What its kinds ask, each question once.
+    conditions: Vec<Condition>,
     pub kinds: Vec<Kind>,
 }
 
@@ -45,7 +49,12 @@ pub struct Library {
     sources: Vec<Source>,
     /// Compiled when first needed: a member has a handful of products, not all.
     lines: Vec<OnceLock<Option<Line>>>,
+    /// What those who decode have learnt, one at a time each.
+    memories: Mutex<Vec<Memory>>,
 }
+
+/// So many decode at once, as a rule; what more of them learn is forgotten.
+const MOST_MEMORIES: usize = 2;
 
 /// A line as its pack says it.
 struct Source {
@@ -92,7 +101,7 @@ impl Library {
     pub fn compile(spec: spec::Library) -> Result<Self, String> {
         let library = Self::lazily(spec)?;
         for (number, (source, line)) in library.sources.iter().zip(&library.lines).enumerate() {
-            let compiled = compile_line(number, source, &library.schema).map_err(|error| {
+            let compiled = compile_line(number, source, &library.schema, &library.recogniser).map_err(|error| {
                 let pack = library.pack_names.get(source.pack).map_or("", String::as_str);
                 format!("pack {pack:?}, line {:?}: {error}", source.line.name)
             })?;
@@ -125,17 +134,37 @@ impl Library {
             pack_names.push(source.name);
         }
         let lines = sources.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { pack_names, recogniser: Recogniser::new(wanted)?, schema: spec.schema, sources, lines })
+        Ok(Self {
+            pack_names,
+            recogniser: Recogniser::new(wanted)?,
+            schema: spec.schema,
+            sources,
+            lines,
+            memories: Mutex::default(),
+        })
+    }
+
+    /// What earlier lines have taught.
+    pub fn memory(&self) -> Memory {
+        self.memories.lock().ok().and_then(|mut kept| kept.pop()).unwrap_or_default()
+    }
+
+    pub fn remember(&self, memory: Memory) {
+        if let Ok(mut kept) = self.memories.lock()
+            && kept.len() < MOST_MEMORIES
+        {
+            kept.push(memory);
+        }
     }
 
     /// A line by its number.
     pub fn line(&self, number: usize) -> Option<&Line> {
-        let compiled = || compile_line(number, self.sources.get(number)?, &self.schema).ok();
+        let compiled = || compile_line(number, self.sources.get(number)?, &self.schema, &self.recogniser).ok();
         self.lines.get(number)?.get_or_init(compiled).as_ref()
     }
 }
 
-fn compile_line(number: usize, source: &Source, schema: &Schema) -> Result<Line, String> {
+fn compile_line(number: usize, source: &Source, schema: &Schema, recogniser: &Recogniser) -> Result<Line, String> {
     let line = &source.line;
     let mut names = Names::default();
     let is_csv = line.syntax == "csv";
@@ -149,8 +178,9 @@ fn compile_line(number: usize, source: &Source, schema: &Schema) -> Result<Line,
     }
     let templates = compile_templates(line, &mut names)?;
     let mut kinds = Vec::new();
+    let mut conditions = Vec::new();
     for kind in &line.kinds {
-        let compiled = compile_kind(source, kind, schema, &mut names);
+        let compiled = compile_kind(source, kind, schema, &mut names, &mut conditions);
         kinds.push(compiled.map_err(|error| format!("kind {:?}: {error}", kind.name))?);
     }
     let asked = |name: &String| names.numbers.get(name).copied().ok_or_else(|| format!("`once`: nothing asks for {name:?}"));
@@ -158,7 +188,8 @@ fn compile_line(number: usize, source: &Source, schema: &Schema) -> Result<Line,
     if names.list.len() > MOST_SLOTS {
         return Err(format!("asks for {} values; {MOST_SLOTS} are the most", names.list.len()));
     }
-    let syntax = compile_syntax(number, line, &names, templates, columns)?;
+    let groups = recogniser.texts_of(number);
+    let syntax = compile_syntax(number, groups, line, &names, templates, columns)?;
     Ok(Line {
         pack: source.pack,
         name: line.name.clone(),
@@ -170,6 +201,7 @@ fn compile_line(number: usize, source: &Source, schema: &Schema) -> Result<Line,
         last_may_be_cut: line.last_may_be_cut,
         once,
         names: names.list,
+        conditions,
         kinds,
     })
 }
@@ -181,7 +213,13 @@ fn compile_templates(line: &spec::Line, names: &mut Names) -> Result<Vec<templat
     line.templates.iter().map(compile).collect()
 }
 
-fn compile_kind(source: &Source, kind: &spec::Kind, schema: &Schema, names: &mut Names) -> Result<Kind, String> {
+fn compile_kind(
+    source: &Source,
+    kind: &spec::Kind,
+    schema: &Schema,
+    names: &mut Names,
+    conditions: &mut Vec<Condition>,
+) -> Result<Kind, String> {
     let line = &source.line;
     let columns = if kind.columns.is_empty() { &line.columns } else { &kind.columns };
     let is_csv = line.syntax == "csv";
@@ -195,8 +233,15 @@ fn compile_kind(source: &Source, kind: &spec::Kind, schema: &Schema, names: &mut
         }
         Ok(names.number(name))
     };
-    let when = kind.when.iter().map(|condition| Ok(Condition::compile(condition, slot(&condition.slot)?)));
-    let when = when.collect::<Result<Vec<_>, String>>()?;
+    let mut when = Vec::new();
+    for condition in &kind.when {
+        let asked = Condition::compile(condition, slot(&condition.slot)?);
+        let known = conditions.iter().position(|known| known.asks_as(&asked));
+        when.push(known.unwrap_or(conditions.len()));
+        if known.is_none() {
+            conditions.push(asked);
+        }
+    }
     let assigns = kind
         .fields
         .iter()
@@ -217,6 +262,7 @@ fn compile_kind(source: &Source, kind: &spec::Kind, schema: &Schema, names: &mut
 
 fn compile_syntax(
     number: usize,
+    groups: Vec<Vec<Box<[u8]>>>,
     line: &spec::Line,
     names: &Names,
     templates: Vec<template::Template>,
@@ -230,7 +276,7 @@ fn compile_syntax(
             let escape = options.escape.map(byte).transpose()?.unwrap_or(0);
             let (pair, equals, quote) = (byte(options.pair)?, byte(options.equals)?, byte(options.quote)?);
             let signs = kv::Signs { pair, equals, quote, escape, spaced: options.spaced };
-            Ok(Syntax::Kv(kv::KeyValue::new(number, keys(), signs)))
+            Ok(Syntax::Kv(kv::KeyValue::new(number, keys(), signs).demanding(groups)))
         }
         "csv" => {
             let options = line.csv.as_ref().ok_or("has no csv options")?;
@@ -290,17 +336,33 @@ pub enum Meaning {
     Malformed(&'static str),
 }
 
-impl Kind {
-    pub fn applies(&self, slots: &Slots) -> bool {
-        self.when.iter().all(|condition| condition.holds(slots))
+impl Line {
+    /// The first kind that applies.
+    pub fn kind(&self, slots: &Slots) -> Option<&Kind> {
+        // The answers to the first questions, a bit each: several kinds ask the same ones.
+        let (mut asked, mut held) = (0_u64, 0_u64);
+        let mut holds = |&number: &usize| {
+            let bit = u32::try_from(number).ok().and_then(|number| 1_u64.checked_shl(number)).unwrap_or(0);
+            if asked & bit != 0 {
+                return held & bit != 0;
+            }
+            let holds = self.conditions.get(number).is_some_and(|condition| condition.holds(slots));
+            asked |= bit;
+            held |= if holds { bit } else { 0 };
+            holds
+        };
+        self.kinds.iter().find(|kind| kind.when.iter().all(&mut holds))
     }
+}
 
+impl Kind {
     /// Fill an event from the slots.
-    pub fn read(&self, slots: &Slots, row: &mut Row, schema: &Schema, context: &Context) -> Meaning {
+    pub fn read(&self, slots: &mut Slots, row: &mut Row, schema: &Schema, context: &Context) -> Meaning {
         if self.noise {
             return Meaning::Noise;
         }
         row.begin(self.sensor, self.again);
+        slots.settle_end();
         for assign in &self.assigns {
             if let Err(Impossible(target)) = assign.apply(slots, row, schema, context) {
                 // A time that cannot be is replaced by the time of receipt; an address or port that cannot be is a broken line.

@@ -7,15 +7,19 @@
 
 use crate::header::Header;
 use aho_corasick::automaton::{Automaton, StateID};
-use aho_corasick::dfa::DFA;
 use aho_corasick::nfa::contiguous::NFA;
-use aho_corasick::{Anchored, MatchKind, StartKind};
+use aho_corasick::{Anchored, MatchKind};
+pub use asked::Choice;
+use asked::Shared;
 use hashbrown::HashMap;
 use literals::AnyOf;
 use memchr::memmem::Finder;
+use search::Search;
 use std::sync::OnceLock;
 
+mod asked;
 mod literals;
+mod search;
 
 const LONGEST_PROGRAM: usize = 64;
 /// So few lines that begin alike are sooner asked one by one than searched for.
@@ -87,65 +91,6 @@ pub struct Place {
     pub body: usize,
 }
 
-/// One pass over a text for the literals of many lines.
-struct Search {
-    automaton: Option<DFA>,
-    /// For each literal, the lines that may be meant when it is seen.
-    keyed: Vec<Vec<usize>>,
-    /// Lines that no literal tells.
-    always: Vec<usize>,
-}
-
-impl Search {
-    fn new<'w>(lines: impl Iterator<Item = (usize, &'w [Box<[u8]>])>) -> Self {
-        let mut literals: Vec<&[u8]> = Vec::new();
-        let mut numbers: HashMap<&[u8], usize> = HashMap::new();
-        let (mut keyed, mut always): (Vec<Vec<usize>>, _) = (Vec::new(), Vec::new());
-        for (line, keys) in lines {
-            if keys.is_empty() {
-                always.push(line);
-            }
-            for literal in keys {
-                let number = *numbers.entry(literal).or_insert_with(|| {
-                    literals.push(literal);
-                    keyed.push(Vec::new());
-                    literals.len() - 1
-                });
-                if let Some(lines) = keyed.get_mut(number) {
-                    lines.push(line);
-                }
-            }
-        }
-        let builder =
-            || DFA::builder().start_kind(StartKind::Unanchored).match_kind(MatchKind::Standard).prefilter(false).build(&literals);
-        // It fails only for more states than fit in 31 bits, which the bound on packs' sizes excludes; then nothing is found.
-        Self { automaton: builder().ok(), keyed, always }
-    }
-
-    fn run(&self, text: &[u8], found: &mut Vec<usize>) {
-        found.extend(&self.always);
-        let Some(automaton) = &self.automaton else { return };
-        let Ok(mut state) = automaton.start_state(Anchored::No) else { return };
-        let mut rest = text.iter();
-        while rest.any(|&byte| {
-            state = automaton.next_state(Anchored::No, state, byte);
-            automaton.is_special(state)
-        }) {
-            self.hit(automaton, state, found);
-        }
-    }
-
-    #[inline(never)]
-    fn hit(&self, automaton: &DFA, state: StateID, found: &mut Vec<usize>) {
-        if automaton.is_match(state) {
-            for hit in 0..automaton.match_len(state) {
-                let pattern = automaton.match_pattern(state, hit).as_usize();
-                found.extend(self.keyed.get(pattern).into_iter().flatten());
-            }
-        }
-    }
-}
-
 /// Lines that begin with the same text.
 struct Alike {
     lines: Vec<usize>,
@@ -166,6 +111,7 @@ pub struct Recogniser {
     search: OnceLock<Search>,
     /// For each line, its place in the order of preference.
     order: Vec<usize>,
+    shared: Shared,
 }
 
 impl Recogniser {
@@ -175,47 +121,56 @@ impl Recogniser {
         let order = preference(&wanted);
         let programs = by_program(&wanted);
         let wanted = wanted.into_iter().map(Demands::of).collect();
-        Ok(Self { wanted, beginnings, alike, programs, searched, search: OnceLock::new(), order })
+        Ok(Self { wanted, beginnings, alike, programs, searched, search: OnceLock::new(), order, shared: Shared::default() })
     }
 
     /// The lines of direct packs that may begin here, in order of preference.
     pub fn direct(&self, text: &[u8], header: &Header, found: &mut Vec<usize>) {
         found.clear();
         for &start in &header.starts {
-            self.begun(text, start, found);
+            self.begun(text, start, |alike| self.told_apart(alike, text, found));
         }
-        if !header.program.is_empty() && header.program.len() <= LONGEST_PROGRAM {
-            let mut name = [0; LONGEST_PROGRAM];
-            if let Some(name) = name.get_mut(..header.program.len()) {
-                name.copy_from_slice(header.program);
-                name.make_ascii_lowercase();
-                found.extend(self.programs.get(&*name).into_iter().flatten());
-            }
-        }
+        found.extend(self.of_program(header.program));
         found.sort_unstable();
         found.dedup();
     }
 
-    /// The direct packs' lines that begin as `text` does at `start`.
-    fn begun(&self, text: &[u8], start: usize, found: &mut Vec<usize>) {
-        let Ok(mut state) = self.beginnings.start_state(Anchored::Yes) else { return };
-        for &byte in text.get(start..).unwrap_or_default() {
+    /// The direct packs' lines that come from `program` and have no `begins`.
+    fn of_program(&self, program: &[u8]) -> &[usize] {
+        let mut name = [0; LONGEST_PROGRAM];
+        let Some(name) = name.get_mut(..program.len()).filter(|name| !name.is_empty()) else { return &[] };
+        name.copy_from_slice(program);
+        name.make_ascii_lowercase();
+        self.programs.get(&*name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The direct packs' lines that begin as `text` does at `start`; gives how many bytes were looked at, and of how many
+    /// each digit counts.
+    fn begun<'r>(&'r self, text: &[u8], start: usize, mut found: impl FnMut(&'r Alike)) -> (usize, usize) {
+        let rest = text.get(start..).unwrap_or_default();
+        let Ok(mut state) = self.beginnings.start_state(Anchored::Yes) else { return (0, 0) };
+        for (at, &byte) in rest.iter().enumerate() {
+            let before = state;
             state = self.beginnings.next_state(Anchored::Yes, state, byte);
             if !self.beginnings.is_special(state) {
                 continue;
             }
             if self.beginnings.is_dead(state) {
-                return;
+                let any = byte.is_ascii_digit() && self.no_digit_goes_on(before);
+                return (at + 1, at + usize::from(!any));
             }
             if self.beginnings.is_match(state) {
                 for hit in 0..self.beginnings.match_len(state) {
                     let pattern = self.beginnings.match_pattern(state, hit).as_usize();
-                    if let Some(alike) = self.alike.get(pattern) {
-                        self.told_apart(alike, text, found);
-                    }
+                    self.alike.get(pattern).into_iter().for_each(&mut found);
                 }
             }
         }
+        (rest.len() + 1, rest.len() + 1)
+    }
+
+    fn no_digit_goes_on(&self, state: StateID) -> bool {
+        (b'0'..=b'9').all(|digit| self.beginnings.is_dead(self.beginnings.next_state(Anchored::Yes, state, digit)))
     }
 
     fn told_apart(&self, alike: &Alike, text: &[u8], found: &mut Vec<usize>) {
@@ -239,23 +194,54 @@ impl Recogniser {
 
     /// Where the body of line kind `line` begins in `text`, if `text` is one.
     pub fn place(&self, line: usize, text: &[u8], header: &Header, tried: &mut dyn FnMut(Place) -> bool) -> bool {
-        let Some(wanted) = self.wanted.get(line) else {
+        let Some(wanted) = self.wanted.get(line).filter(|wanted| wanted.comes_from(header.program)) else {
             return false;
         };
-        let named = wanted.programs.iter().any(|name| name.eq_ignore_ascii_case(header.program));
-        if !(named || wanted.programs.is_empty() || (header.program.is_empty() && !wanted.programs_only)) {
-            return false;
-        }
-        if !wanted.contains.iter().all(|texts| texts.stand_in(text)) {
-            return false;
-        }
-        // The last place first: a message begins behind its header.
-        for &start in header.starts.iter().rev() {
+        let starts = header.starts.iter().rev().copied().filter(|&start| wanted.begins_at(text, start));
+        wanted.contains.iter().all(|texts| texts.stand_in(text)) && wanted.place(text, starts, tried)
+    }
+
+    /// As `place`, where it is known that the program may be, and that the line may only begin at `starts`, the last place first. Whether
+    /// the texts stand in it that must is left to be asked.
+    pub fn place_at(&self, line: usize, text: &[u8], starts: &[usize], tried: &mut dyn FnMut(Place) -> bool) -> bool {
+        self.wanted.get(line).is_some_and(|wanted| wanted.place(text, starts.iter().copied(), tried))
+    }
+
+    /// Whether the texts stand in it that must, but for those of the groups that are proved, a bit each.
+    pub fn contained(&self, line: usize, text: &[u8], proved: u32) -> bool {
+        let mut rest = proved;
+        self.wanted.get(line).is_some_and(|wanted| {
+            wanted.contains.iter().all(|texts| {
+                let known = rest & 1 == 1;
+                rest >>= 1;
+                known || texts.stand_in(text)
+            })
+        })
+    }
+
+    /// The groups of texts of which one each must stand in a line, as `contained` counts them.
+    pub fn texts_of(&self, line: usize) -> Vec<Vec<Box<[u8]>>> {
+        let wanted = self.wanted.get(line);
+        wanted.into_iter().flat_map(|wanted| &wanted.contains).map(|texts| texts.texts().to_vec()).collect()
+    }
+}
+
+impl Demands {
+    fn comes_from(&self, program: &[u8]) -> bool {
+        let named = self.programs.iter().any(|name| name.eq_ignore_ascii_case(program));
+        named || self.programs.is_empty() || (program.is_empty() && !self.programs_only)
+    }
+
+    fn begins_at(&self, text: &[u8], start: usize) -> bool {
+        let begins = |rest: &[u8]| self.begins.is_empty() || self.begins.iter().any(|literal| rest.starts_with(literal));
+        text.get(start..).is_some_and(begins)
+    }
+
+    /// Try each place where a body may begin; `starts` has the last one first: a message begins behind its header.
+    fn place(&self, text: &[u8], starts: impl Iterator<Item = usize>, tried: &mut dyn FnMut(Place) -> bool) -> bool {
+        for start in starts {
             let Some(rest) = text.get(start..) else { continue };
-            if !(wanted.begins.is_empty() || wanted.begins.iter().any(|literal| rest.starts_with(literal))) {
-                continue;
-            }
-            let skipped = match &wanted.locate {
+            let skipped = match &self.locate {
                 None => 0,
                 Some(locate) => {
                     let near = rest.get(..LOCATED + locate.needle().len()).unwrap_or(rest);

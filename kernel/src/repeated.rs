@@ -8,6 +8,12 @@ const BEFORE: &[u8] = b"message repeated ";
 const BEHIND: &[u8] = b" times: [";
 const MOST_DIGITS: usize = 9;
 
+/// Whether a line may be such a one.
+pub fn may_be(text: &[u8], header: &Header) -> bool {
+    let begins = |start: &usize| text.get(*start..).is_some_and(|rest| rest.starts_with(BEFORE));
+    text.last() == Some(&b']') && header.starts.last().is_some_and(begins)
+}
+
 /// The line without the closing bracket, if it is such a line; a message may then begin inside the bracket as well.
 pub fn unwrap<'a>(text: &'a [u8], header: &mut Header) -> Option<&'a [u8]> {
     let inner = text.strip_suffix(b"]")?;

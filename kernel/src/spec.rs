@@ -121,7 +121,7 @@ pub struct Condition {
     pub values: Vec<String>,
 }
 
-#[derive(Clone, Copy, Deserialize, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Test {
     Equals,

@@ -4,6 +4,7 @@
 //! the future. Everything is total on arbitrary bytes; nothing before 1980 or after 2199, and no 30 February, is accepted.
 
 use crate::value::parse_u64;
+pub use cursor::Clock;
 use cursor::Cursor;
 
 mod cursor;
@@ -116,6 +117,7 @@ fn bsd(cursor: &mut Cursor, context: &Context) -> Option<i64> {
         zone = cursor.zone();
     }
     let Some(year) = year else {
+        cursor.yearless = true;
         return latest_year(month, day, clock, zone, context);
     };
     build((year, month, day), clock, zone, context)
@@ -138,7 +140,10 @@ fn trailing_year(cursor: &mut Cursor) -> Option<i64> {
         // `2001:db8::1` and `2001-core` are hosts, not years.
         let ends = match cursor.peek() {
             None | Some(b' ' | b'\t' | b',' | b']') => true,
-            Some(b':') => cursor.bytes.get(cursor.at + 1).is_none_or(|&byte| byte == b' '),
+            Some(b':') => {
+                cursor.look(2);
+                cursor.bytes.get(cursor.at + 1).is_none_or(|&byte| byte == b' ')
+            }
             Some(_) => false,
         };
         if year.is_some() && ends {
@@ -176,6 +181,12 @@ fn web(cursor: &mut Cursor, context: &Context) -> Option<i64> {
 
 /// Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their length.
 fn epoch(bytes: &[u8]) -> Option<i64> {
+    if !bytes.first().is_some_and(u8::is_ascii_digit) {
+        return None;
+    }
+    if let Some(value) = parse_u64(bytes) {
+        return since_1970(i64::try_from(value).ok()?, bytes.len(), b"");
+    }
     let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (whole, rest) = bytes.split_at(digits);
     let fraction = match rest {
@@ -183,8 +194,12 @@ fn epoch(bytes: &[u8]) -> Option<i64> {
         [b'.', fraction @ ..] => fraction,
         _ => return None,
     };
-    let value = i64::try_from(parse_u64(whole)?).ok()?;
-    let ms = match whole.len() {
+    since_1970(i64::try_from(parse_u64(whole)?).ok()?, whole.len(), fraction)
+}
+
+/// A number of so many digits, and what stands behind its full stop.
+fn since_1970(value: i64, digits: usize, fraction: &[u8]) -> Option<i64> {
+    let ms = match digits {
         9 | 10 => {
             let mut ms = value * 1000;
             for (digit, scale) in fraction.iter().zip([100, 10, 1]) {
@@ -267,14 +282,42 @@ pub struct Scanned {
     pub used: usize,
 }
 
+/// What a scan rested on: another text that has the same bytes there, but for another time of the day, gives that time.
+#[derive(Clone, Copy, Default)]
+pub struct Seen {
+    /// How many bytes from the start were looked at.
+    pub bytes: usize,
+    /// Where the time of the day stands, and what the time would be at midnight. None where nothing may differ.
+    pub clock: Option<(Clock, i64)>,
+    /// The year was not said: it depends on the time of receipt.
+    pub yearless: bool,
+    /// It was not only digits that counted, but which ones: so it is where a clock was met, for all else is weighed after it.
+    pub weighed: bool,
+}
+
 /// A date and time at the start of `bytes`, in any of the ways that need no telling.
 pub fn scan(bytes: &[u8], context: &Context) -> Option<Scanned> {
-    let mut cursor = Cursor { bytes, at: 0, unsure: false };
+    scan_seen(bytes, context, &mut Seen::default())
+}
+
+/// As `scan`; says what was looked at.
+pub fn scan_seen(bytes: &[u8], context: &Context, seen: &mut Seen) -> Option<Scanned> {
+    let mut cursor = Cursor::new(bytes);
+    let found = scanned(&mut cursor, context);
+    let midnight = |clock: Clock| Some((clock, found?.time? - clock.read(bytes)?));
+    *seen =
+        Seen { bytes: cursor.seen, clock: cursor.clock.and_then(midnight), yearless: cursor.yearless, weighed: cursor.weighed };
+    found
+}
+
+fn scanned(cursor: &mut Cursor, context: &Context) -> Option<Scanned> {
+    let bytes = cursor.bytes;
+    cursor.look(if bytes.first().is_some_and(u8::is_ascii_digit) { 5 } else { 1 });
     let found = match bytes.first()? {
-        b'0'..=b'9' if bytes.get(4).is_some_and(|byte| matches!(byte, b'-' | b'/' | b'.' | b':')) => iso(&mut cursor, context),
-        b'0'..=b'9' if bytes.get(4) == Some(&b' ') => year_first(&mut cursor, context),
-        b'0'..=b'9' => web(&mut cursor, context),
-        byte if byte.is_ascii_alphabetic() => bsd(&mut cursor, context),
+        b'0'..=b'9' if bytes.get(4).is_some_and(|byte| matches!(byte, b'-' | b'/' | b'.' | b':')) => iso(cursor, context),
+        b'0'..=b'9' if bytes.get(4) == Some(&b' ') => year_first(cursor, context),
+        b'0'..=b'9' => web(cursor, context),
+        byte if byte.is_ascii_alphabetic() => bsd(cursor, context),
         _ => None,
     }?;
     Some(Scanned { time: Some(found).filter(|_| !cursor.unsure), used: cursor.at })
@@ -295,7 +338,7 @@ pub fn parse_as(bytes: &[u8], order: Option<Order>, context: &Context) -> Option
         return found.time.filter(|_| found.used == bytes.len());
     }
     let whole = |read: &dyn Fn(&mut Cursor) -> Option<i64>| {
-        let mut cursor = Cursor { bytes, at: 0, unsure: false };
+        let mut cursor = Cursor::new(bytes);
         read(&mut cursor).filter(|_| cursor.at == bytes.len() && !cursor.unsure)
     };
     whole(&|cursor| compact(cursor, context)).or_else(|| order.and_then(|order| whole(&|cursor| numbers(cursor, order, context))))

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
+use wide::u8x16;
 
 /// IANA's reserved protocol number, used for "not said".
 pub const UNKNOWN_PROTOCOL: u8 = 255;
@@ -36,11 +37,31 @@ pub fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
+/// Eight digits as a number (Daniel Lemire, "Quickly parsing eight digits").
+#[inline(always)]
+fn eight_digits(bytes: [u8; 8]) -> Option<u64> {
+    const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    let word = u64::from_le_bytes(bytes);
+    if word & HIGH != ZEROS || word.wrapping_add(0x0606_0606_0606_0606) & HIGH != ZEROS {
+        return None;
+    }
+    let pairs = (word & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul(10 << 8 | 1) >> 8;
+    let fours = (pairs & 0x00ff_00ff_00ff_00ff).wrapping_mul(100 << 16 | 1) >> 16;
+    Some((fours & 0x0000_ffff_0000_ffff).wrapping_mul(10_000 << 32 | 1) >> 32)
+}
+
+#[inline]
 pub fn parse_u64(bytes: &[u8]) -> Option<u64> {
     // Nineteen digits always fit.
     let (sure, last) = bytes.split_at(bytes.len().min(19));
     let mut value = 0_u64;
-    for byte in sure {
+    let mut rest = sure;
+    while let Some((eight, after)) = rest.split_first_chunk::<8>() {
+        value = value * 100_000_000 + eight_digits(*eight)?;
+        rest = after;
+    }
+    for byte in rest {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             return None;
@@ -57,6 +78,12 @@ pub fn parse_u64(bytes: &[u8]) -> Option<u64> {
 /// A plain decimal number, for comparing: `7`, `-1.5`.
 pub fn parse_decimal(bytes: &[u8]) -> Option<f64> {
     let bytes = trim(bytes);
+    // So many digits are a number that has no rounding.
+    if bytes.len() <= 15
+        && let Some(whole) = parse_u64(bytes)
+    {
+        return Some(whole as f64);
+    }
     let plain = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+');
     if bytes.len() > 32 || !bytes.iter().all(plain) {
         return None;
@@ -97,28 +124,55 @@ pub fn parse_port(bytes: &[u8]) -> Option<u16> {
     u16::try_from(parse_u64(bytes)?).ok()
 }
 
+/// At most sixteen bytes as a number, the first one lowest. Two halves, which may overlap, are sooner read than as many bytes as there
+/// are.
+#[inline(always)]
+pub fn sixteen(bytes: &[u8]) -> Option<u128> {
+    let length = bytes.len();
+    if let (Some(head), Some(tail)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        let behind = 128_u32.checked_sub(8 * length as u32)?;
+        return Some(u128::from(u64::from_le_bytes(*head)) | u128::from(u64::from_le_bytes(*tail)) << 64 >> behind);
+    }
+    if let (Some(head), Some(tail)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let (head, tail) = (u64::from(u32::from_le_bytes(*head)), u64::from(u32::from_le_bytes(*tail)));
+        return Some(u128::from(head | tail << (8 * (length - 4))));
+    }
+    let byte = |at: usize| bytes.get(at).map_or(0, |byte| u64::from(*byte) << (8 * at));
+    Some(u128::from(byte(0) | byte(1) | byte(2)))
+}
+
+#[inline]
 fn parse_ipv4(bytes: &[u8]) -> Option<[u8; 4]> {
     if !(7..=15).contains(&bytes.len()) {
         return None;
     }
-    let (mut address, mut value, mut digits, mut stops) = (0_u64, 0_u64, 0, 0);
-    for &byte in bytes {
-        let digit = byte.wrapping_sub(b'0');
-        if digit <= 9 {
-            // Fifteen digits cannot overflow.
-            value = value * 10 + u64::from(digit);
-            digits += 1;
-            continue;
-        }
-        if byte != b'.' || digits == 0 || digits > 3 || value > 255 {
-            return None;
-        }
-        address = address << 8 | value;
-        (value, digits, stops) = (0, 0, stops + 1);
+    // A full stop behind the end makes all four parts alike.
+    let text = sixteen(bytes)? | u128::from(b'.') << (8 * bytes.len());
+    let lanes = u8x16::new(text.to_le_bytes());
+    let within = (1_u32 << (bytes.len() + 1)) - 1;
+    let mut stops = lanes.cmp_eq(u8x16::splat(b'.')).move_mask().cast_unsigned() & within;
+    let values = lanes ^ u8x16::splat(b'0');
+    let digits = values.max(u8x16::splat(9)).cmp_eq(u8x16::splat(9)).move_mask().cast_unsigned() & within;
+    if stops | digits != within || stops.count_ones() != 4 {
+        return None;
     }
-    let whole = stops == 3 && (1..=3).contains(&digits) && value <= 255;
-    let [.., a, b, c, d] = (address << 8 | value).to_be_bytes();
-    whole.then_some([a, b, c, d])
+    let values = values.to_array();
+    let mut octets = [0; 4];
+    let mut from = 0;
+    for octet in &mut octets {
+        let end = stops.trailing_zeros() as usize;
+        stops &= stops - 1;
+        let digit = |back: usize| u32::from(values.get(end.wrapping_sub(back) & 15).copied().unwrap_or_default());
+        let value = match end - from {
+            1 => digit(1),
+            2 => digit(1) + 10 * digit(2),
+            3 => digit(1) + 10 * digit(2) + 100 * digit(3),
+            _ => return None,
+        };
+        *octet = u8::try_from(value).ok()?;
+        from = end + 1;
+    }
+    Some(octets)
 }
 
 /// 16 bytes of an IPv4 (mapped) or IPv6 address; brackets and a zone index are allowed around IPv6.
@@ -163,6 +217,12 @@ const PROTOCOLS: &[(&str, u8)] = &[
 pub fn parse_protocol(bytes: &[u8]) -> Option<u8> {
     if let Some(number) = parse_u64(bytes) {
         return u8::try_from(number).ok();
+    }
+    // Nearly all of them.
+    match bytes {
+        [t, c, p] if t | 0x20 == b't' && c | 0x20 == b'c' && p | 0x20 == b'p' => return Some(6),
+        [u, d, p] if u | 0x20 == b'u' && d | 0x20 == b'd' && p | 0x20 == b'p' => return Some(17),
+        _ => {}
     }
     PROTOCOLS.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(bytes)).map(|&(_, number)| number)
 }

@@ -3,8 +3,6 @@
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-/// The longest word that is one number.
-const SHORT: usize = 16;
 /// Longer words than this are in no table.
 const LONGEST: usize = 128;
 /// As for keys (`syntax/keys.rs`): only packs' words are in the table, so no stranger can make it slow.
@@ -18,18 +16,7 @@ struct Short(u128, usize);
 impl Short {
     #[inline(always)]
     fn new(word: &[u8]) -> Option<Self> {
-        let mut bytes = [0; SHORT];
-        match word.first_chunk::<8>() {
-            // Two halves, which may overlap, are sooner copied than as many bytes as there are.
-            Some(head) if word.len() <= SHORT => {
-                let tail = word.last_chunk::<8>()?;
-                let back = 8 * (SHORT - word.len()) as u32;
-                let high = u128::from(u64::from_le_bytes(*tail)) << 64 >> back;
-                bytes = (u128::from(u64::from_le_bytes(*head)) | high).to_le_bytes();
-            }
-            Some(_) => return None,
-            None => bytes.iter_mut().zip(word).for_each(|(place, byte)| *place = *byte),
-        }
+        let mut bytes = crate::value::sixteen(word)?.to_le_bytes();
         bytes.make_ascii_lowercase();
         Some(Self(u128::from_le_bytes(bytes), word.len()))
     }
@@ -51,9 +38,7 @@ impl<T> Table<T> {
 
     pub fn get(&self, word: &[u8]) -> Option<&T> {
         let Some(wanted) = Short::new(word) else {
-            let mut lower: SmallVec<[u8; LONGEST]> = SmallVec::from_slice(word.get(..word.len().min(LONGEST))?);
-            lower.make_ascii_lowercase();
-            return self.long.get(lower.as_slice()).filter(|_| word.len() <= LONGEST);
+            return self.long(word);
         };
         let mut place = self.place(wanted);
         while let Some(Some((word, found))) = self.short.get(place) {
@@ -63,6 +48,18 @@ impl<T> Table<T> {
             place = (place + 1) & (self.short.len() - 1);
         }
         None
+    }
+}
+
+impl<T> Table<T> {
+    #[inline(never)]
+    fn long(&self, word: &[u8]) -> Option<&T> {
+        if self.long.is_empty() {
+            return None;
+        }
+        let mut lower: SmallVec<[u8; LONGEST]> = SmallVec::from_slice(word.get(..word.len().min(LONGEST))?);
+        lower.make_ascii_lowercase();
+        self.long.get(lower.as_slice()).filter(|_| word.len() <= LONGEST)
     }
 }
 

@@ -33,6 +33,10 @@ impl AnyOf {
         }
     }
 
+    pub fn texts(&self) -> &[Box<[u8]>] {
+        &self.literals
+    }
+
     /// How likely these are to settle a question at once: few long texts before many short ones.
     pub fn cost(&self) -> (usize, std::cmp::Reverse<usize>) {
         (self.literals.len(), std::cmp::Reverse(self.literals.iter().map(|literal| literal.len()).min().unwrap_or(0)))

@@ -1,5 +1,6 @@
 //! Values by position: RFC 4180 and its relatives, web servers' logs among them. A column's number is its slot.
 
+use super::scan::{self, LANES, Repeated};
 use super::{Slots, Split};
 use memchr::{memchr, memchr2, memmem};
 use std::borrow::Cow;
@@ -21,8 +22,7 @@ pub struct Csv {
 
 impl Csv {
     pub fn split<'a>(&self, body: &'a [u8], slots: &mut Slots<'a>) -> Split {
-        let mut at = 0;
-        let mut column = 0;
+        let (mut column, mut at) = self.plain(body, slots);
         let found = loop {
             if column >= self.columns && self.count.is_none() {
                 break Split::Whole;
@@ -48,6 +48,37 @@ impl Csv {
             slots.set(slot, column.to_string().as_bytes());
         }
         found
+    }
+
+    /// The first columns, as long as nothing but separators has a meaning: how many there are, and where the next one begins.
+    fn plain<'a>(&self, body: &'a [u8], slots: &mut Slots<'a>) -> (usize, usize) {
+        let signs = [self.quote, if self.brackets { b'[' } else { self.quote }].map(Repeated::new);
+        let separators = [Repeated::new(self.separator)];
+        let (mut column, mut start) = (0, 0);
+        if self.collapse {
+            return (column, start);
+        }
+        let mut rest = body;
+        while let Some((chunk, after)) = rest.split_first_chunk::<LANES>() {
+            if scan::marks(signs, *chunk) != 0 {
+                break;
+            }
+            let first = body.len() - rest.len();
+            let mut found = scan::marks(separators, *chunk);
+            while found != 0 {
+                if column >= self.columns && self.count.is_none() {
+                    return (column, start);
+                }
+                let end = first + found.trailing_zeros() as usize;
+                if column < self.columns {
+                    slots.set(column, body.get(start..end).unwrap_or_default());
+                }
+                found &= found - 1;
+                (column, start) = (column + 1, end + 1);
+            }
+            rest = after;
+        }
+        (column, start)
     }
 
     /// The value at `at` and where it ends; None when a quote is never closed.

@@ -1,9 +1,9 @@
 //! `key=value key="quoted value" FLAG …`, the way of most firewalls.
 
-use super::habit::Habit;
+use super::habit::{Gap, Habit, Proofs};
 use super::scan::{self, Repeated};
 use super::{Keys, Slots, Split};
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
 /// The characters that a vendor's pairs are made of.
 pub struct Signs {
@@ -26,6 +26,8 @@ pub struct KeyValue {
     key_ends: [Repeated; 4],
     value_ends: [Repeated; 3],
     quoted_ends: [Repeated; 2],
+    /// Of each group of texts, one must stand in such a line.
+    groups: Vec<Vec<Box<[u8]>>>,
 }
 
 /// A value as it stands, and what follows it.
@@ -47,16 +49,27 @@ impl KeyValue {
             key_ends: [signs.equals, space, tab, signs.pair].map(Repeated::new),
             value_ends: [space, tab, signs.pair].map(Repeated::new),
             quoted_ends: [signs.quote, escape].map(Repeated::new),
+            groups: Vec::new(),
             signs,
         }
+    }
+
+    /// Of each of `groups`, one text must stand in such a line: its keys may prove that one does.
+    pub fn demanding(self, groups: Vec<Vec<Box<[u8]>>>) -> Self {
+        Self { groups, ..self }
     }
 
     pub fn split<'a>(&self, body: &'a [u8], slots: &mut Slots<'a>) -> Split {
         let mut habits = std::mem::take(&mut slots.habits);
         if habits.len() <= self.number {
-            habits.resize_with(self.number + 1, Habit::default);
+            habits.resize_with(self.number + 1, || None);
         }
-        let found = habits.get_mut(self.number).map_or(Split::No, |habit| self.pairs(body, slots, habit));
+        let habit = habits.get_mut(self.number).map(Option::get_or_insert_default);
+        let found = habit.map_or(Split::No, |habit| {
+            let found = self.pairs(body, slots, habit);
+            slots.proved = habit.proved;
+            found
+        });
         slots.habits = habits;
         found
     }
@@ -65,14 +78,11 @@ impl KeyValue {
         let mut rest = body;
         habit.begin();
         loop {
-            let (slot, after, quoted) = match habit.guess(rest) {
-                Some(found) => found,
-                None => match self.key(rest, slots, habit) {
-                    Some((slot, after)) => (slot, after, false),
-                    None => return Split::Whole,
-                },
+            rest = habit.walk(rest, body, |gap, after| self.expected(gap, after, slots));
+            let Some((slot, after)) = self.key(rest, slots, habit) else {
+                return Split::Whole;
             };
-            let Some(value) = (if quoted { self.quoted(after) } else { self.value(after) }) else {
+            let Some(value) = self.value(after) else {
                 return Split::Broken;
             };
             rest = value.rest;
@@ -83,6 +93,37 @@ impl KeyValue {
                 }
             }
         }
+    }
+
+    /// Keep the value behind an expected gap, and give what follows it. None where it needs a closer look.
+    #[inline(always)]
+    fn expected<'a>(&self, gap: &Gap, after: &'a [u8], slots: &mut Slots<'a>) -> Option<&'a [u8]> {
+        let (end, rest);
+        if gap.quoted {
+            end = scan::find(self.quoted_ends, after);
+            rest = after.get(end + 1..)?;
+            let doubled = self.signs.escape == self.signs.quote && rest.first() == Some(&self.signs.quote);
+            if after.get(end) != Some(&self.signs.quote) || doubled {
+                return None;
+            }
+        } else {
+            if self.signs.spaced || after.first() == Some(&self.signs.quote) {
+                return None;
+            }
+            end = scan::find(self.value_ends, after);
+            rest = after.get(end..)?;
+        }
+        if let Some(slot) = gap.slot() {
+            slots.set(slot, after.get(..end)?);
+        }
+        Some(rest)
+    }
+
+    /// Which groups of texts a gap is enough for.
+    fn proves(&self, gap: &[u8]) -> Proofs {
+        let proved = |group: &Vec<Box<[u8]>>| group.iter().any(|text| memmem::find(gap, text).is_some());
+        let groups = self.groups.iter().take(Proofs::BITS as usize).enumerate();
+        groups.fold(0, |proofs, (number, group)| proofs | Proofs::from(proved(group)) << number)
     }
 
     /// The next key in `rest`: its slot, and what follows its equals sign. None at the end. Bare words before it are flags, such as
@@ -108,7 +149,8 @@ impl KeyValue {
             let value = at + end + 1;
             let quoted = rest.get(value) == Some(&self.signs.quote);
             if end > 0 && !bare {
-                habit.learn(rest.get(..value + usize::from(quoted)).unwrap_or_default(), slot, quoted);
+                let gap = rest.get(..value + usize::from(quoted)).unwrap_or_default();
+                habit.learn(gap, slot, quoted, || self.proves(gap));
             }
             return Some((slot, rest.get(value..)?));
         }

@@ -15,6 +15,7 @@ mod scan;
 pub mod template;
 pub mod xml;
 
+use habit::Proofs;
 pub use keys::Keys;
 pub use labels::{Labels, PREFIX as LABEL_PREFIX};
 
@@ -38,7 +39,9 @@ pub struct Slots<'a> {
     /// Values without the escapes that they have in the line.
     made: Vec<u8>,
     /// What each kind of key-value line has taught, by its number.
-    habits: Vec<habit::Habit>,
+    pub habits: Habits,
+    /// Which of the texts that its pack asks for stand in a key-value line's keys, a bit each.
+    pub proved: Proofs,
     /// A blank stands behind what the line says, so that nothing of its last word is missing.
     padded: bool,
     /// The line is as long as those that relays cut.
@@ -48,11 +51,17 @@ pub struct Slots<'a> {
     /// Its pack says that such lines do not end in an address, or that this one may.
     goes_on: bool,
     whole: bool,
+    /// Where a value may not end, lest it be cut; 0 where it may end anywhere.
+    cut_end: usize,
+    cut_endpoint: usize,
     /// Slots for which a second text came that was not the first, a bit each.
     again: [u64; MOST_SLOTS / 64],
     /// How many columns were found, of a line that has such.
     columns: usize,
 }
+
+/// What each kind of key-value line has taught, by its number.
+pub type Habits = Vec<Option<habit::Habit>>;
 
 /// Lines from this length on may have been cut by a relay: RFC 3164 allows 1,024 bytes, and many cut a little before.
 const MAY_BE_CUT: usize = 1_000;
@@ -63,12 +72,15 @@ impl<'a> Slots<'a> {
             line: b"",
             places: Vec::new(),
             made: Vec::new(),
-            habits: Vec::new(),
+            habits: Habits::new(),
+            proved: 0,
             padded: false,
             long: false,
             unfinished: false,
             goes_on: false,
             whole: false,
+            cut_end: 0,
+            cut_endpoint: 0,
             again: [0; MOST_SLOTS / 64],
             columns: 0,
         }
@@ -81,6 +93,7 @@ impl<'a> Slots<'a> {
         self.unfinished = false;
         self.goes_on = false;
         self.whole = false;
+        self.proved = 0;
         self.again = [0; MOST_SLOTS / 64];
         self.columns = usize::MAX;
     }
@@ -116,12 +129,19 @@ impl<'a> Slots<'a> {
         self.columns
     }
 
-    /// Whether a value ends where a line does that was cut, or may have been: its last digits may be missing. `end` says that it is
+    /// All that is said of the line's end is said: from here on `may_be_cut` is asked.
+    pub fn settle_end(&mut self) {
+        let end = if self.padded { 0 } else { self.line.as_ptr_range().end as usize };
+        let cut = self.long || self.unfinished;
+        self.cut_end = if cut { end } else { 0 };
+        self.cut_endpoint = if cut || (self.goes_on && !self.whole) { end } else { 0 };
+    }
+
+    /// Whether a value ends where a line does that was cut, or may have been: its last digits may be missing. `endpoint` says that it is
     /// an address, a port or a protocol.
-    pub fn may_be_cut(&self, value: &[u8], end: bool) -> bool {
-        (self.long || self.unfinished || (end && self.goes_on && !self.whole))
-            && !self.padded
-            && value.as_ptr_range().end == self.line.as_ptr_range().end
+    #[inline(always)]
+    pub fn may_be_cut(&self, value: &[u8], endpoint: bool) -> bool {
+        value.as_ptr_range().end as usize == if endpoint { self.cut_endpoint } else { self.cut_end }
     }
 
     /// Keep a value unless the slot has one already.
@@ -165,6 +185,12 @@ impl<'a> Slots<'a> {
         let start = (place.start & !MADE) as usize;
         let text = if place.start < MADE { self.line } else { self.made.as_slice() };
         text.get(start..start + place.length as usize)
+    }
+
+    /// A value that is not empty.
+    #[inline(always)]
+    pub fn filled(&self, slot: usize) -> Option<&[u8]> {
+        if self.places.get(slot)?.length == 0 { None } else { self.get(slot) }
     }
 
     pub fn len(&self) -> usize {

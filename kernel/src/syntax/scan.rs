@@ -3,7 +3,7 @@
 
 use wide::u8x16;
 
-const LANES: usize = 16;
+pub const LANES: usize = 16;
 const WORD: usize = 8;
 
 /// A byte in every lane.
@@ -37,9 +37,25 @@ pub fn find<const N: usize>(wanted: [Repeated; N], bytes: &[u8]) -> usize {
     }
 }
 
+/// Where the first blank or control character stands; the length when none does.
+#[inline(always)]
+pub fn find_control(bytes: &[u8]) -> usize {
+    let least = u8x16::splat(b' ' + 1);
+    let mut rest = bytes;
+    while let Some((chunk, after)) = rest.split_first_chunk::<LANES>() {
+        let chunk = u8x16::new(*chunk);
+        let found = !chunk.max(least).cmp_eq(chunk).move_mask().cast_unsigned() & 0xffff;
+        if found != 0 {
+            return bytes.len() - rest.len() + found.trailing_zeros() as usize;
+        }
+        rest = after;
+    }
+    bytes.len() - rest.len() + rest.iter().take_while(|byte| **byte > b' ').count()
+}
+
 /// A bit for each lane that holds a wanted byte.
 #[inline(always)]
-fn marks<const N: usize>(wanted: [Repeated; N], chunk: [u8; LANES]) -> u32 {
+pub fn marks<const N: usize>(wanted: [Repeated; N], chunk: [u8; LANES]) -> u32 {
     let chunk = u8x16::new(chunk);
     let mut found = u8x16::new([0; LANES]);
     for one in wanted {

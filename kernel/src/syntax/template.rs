@@ -9,8 +9,12 @@
 //! Where `{$}` fits, the line was not cut.
 
 use super::Slots;
-use memchr::{memchr2, memmem};
+use super::scan::{self, Repeated};
+use memchr::memchr2;
+use memchr::memmem::{self, Finder};
 use smallvec::SmallVec;
+
+mod compiler;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -23,15 +27,24 @@ enum Kind {
     Rest,
 }
 
-enum Part {
+/// What is done in turn to match a template.
+enum Step {
     Literal(Box<[u8]>),
-    Capture { slot: Option<usize>, kind: Kind },
-    Optional(Vec<Part>),
+    Capture {
+        slot: Option<usize>,
+        kind: Kind,
+        next: Option<Box<Sought>>,
+    },
+    /// An optional part's steps follow; where it is left out, matching goes on at `behind`.
+    Try {
+        behind: usize,
+        ends: bool,
+    },
     End,
 }
 
 pub struct Template {
-    parts: Vec<Part>,
+    steps: Vec<Step>,
 }
 
 /// More than any template of ours needs; a line cannot make matching longer than this.
@@ -40,18 +53,13 @@ const MOST_STEPS: u32 = 4_096;
 impl Template {
     /// Compile a template; `slot` gives the number for a name. Errors say what is wrong and where.
     pub fn compile(text: &str, slot: &mut dyn FnMut(&str) -> usize) -> Result<Self, String> {
-        let mut parser = Compiler { rest: text.as_bytes(), length: text.len(), slot };
-        let parts = parser.parts(0)?;
-        if parts.is_empty() {
-            return Err("a template is empty".to_owned());
-        }
-        Ok(Self { parts })
+        Ok(Self { steps: compiler::steps(text, slot)? })
     }
 
     pub fn split<'a>(&self, body: &'a [u8], slots: &mut Slots<'a>) -> bool {
         let mut steps = MOST_STEPS;
         let mut found = Found::new();
-        let Some(end) = run(body, Stack::from_slice(&[&self.parts]), &mut found, &mut steps) else {
+        let Some(end) = run(body, &self.steps, &mut found, &mut steps) else {
             return false;
         };
         if end == End::Said {
@@ -64,10 +72,36 @@ impl Template {
     }
 }
 
+/// A text that ends a value. It mostly stands near.
+struct Sought {
+    first: Repeated,
+    finder: Finder<'static>,
+}
+
+/// What is near.
+const NEAR: usize = 64;
+
+impl Sought {
+    fn new(text: &[u8]) -> Self {
+        Self { first: Repeated::new(text.first().copied().unwrap_or_default()), finder: Finder::new(text).into_owned() }
+    }
+
+    fn find(&self, body: &[u8]) -> Option<usize> {
+        let near = body.get(..NEAR).unwrap_or(body);
+        let mut from = 0;
+        while let Some(rest) = near.get(from..).filter(|rest| !rest.is_empty()) {
+            from += scan::find([self.first], rest);
+            if from < near.len() && body.get(from..).is_some_and(|here| here.starts_with(self.finder.needle())) {
+                return Some(from);
+            }
+            from += 1;
+        }
+        self.finder.find(body.get(near.len()..)?).map(|found| near.len() + found)
+    }
+}
+
 /// Values for slots, as they are found.
 type Found<'a> = SmallVec<[(usize, &'a [u8]); 16]>;
-/// Parts to be matched, the last first.
-type Stack<'t> = SmallVec<[&'t [Part]; 6]>;
 
 /// How a template ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,64 +114,103 @@ enum End {
     Said,
 }
 
-/// Match the lists of parts in `stack` (the last one first) against the start of `body`.
-fn run<'a>(mut body: &'a [u8], mut stack: Stack, found: &mut Found<'a>, steps: &mut u32) -> Option<End> {
+/// An optional part that was taken, and what to go back to if that was wrong.
+struct Taken<'a> {
+    behind: usize,
+    body: &'a [u8],
+    found: usize,
+    end: End,
+}
+
+/// Match the steps against the start of `body`.
+fn run<'a>(mut body: &'a [u8], template: &[Step], found: &mut Found<'a>, steps: &mut u32) -> Option<End> {
     let mut end = End::Whole;
+    let mut at = 0;
+    let mut taken: SmallVec<[Taken<'a>; 8]> = SmallVec::new();
     loop {
         *steps = steps.saturating_sub(1);
         if *steps == 0 {
             return None;
         }
-        let Some(parts) = stack.pop() else {
+        let Some(step) = template.get(at) else {
             return Some(end);
         };
-        let Some((part, others)) = parts.split_first() else {
-            continue;
-        };
-        stack.push(others);
-        match part {
-            Part::Literal(literal) => body = body.strip_prefix(&**literal)?,
-            Part::End if body.is_empty() => end = End::Said,
-            Part::End => return None,
-            // `[ a][{$}][ b]` says that a line may end behind ` a`, not that it may where neither is there.
-            Part::Optional(inner) if end == End::Open && matches!(inner.first(), Some(Part::End)) => {}
-            Part::Optional(inner) => {
-                let before = found.len();
-                let mut with = stack.clone();
-                with.push(inner);
-                if let Some(end) = run(body, with, found, steps) {
-                    return Some(end);
+        at += 1;
+        let fits = match step {
+            // Most that do not fit differ at once.
+            Step::Literal(literal) if body.first() != literal.first() => false,
+            Step::Literal(literal) => match body.strip_prefix(&**literal) {
+                Some(after) => {
+                    body = after;
+                    true
                 }
-                found.truncate(before);
-                if body.is_empty() && end != End::Said {
-                    end = End::Open;
-                }
+                None => false,
+            },
+            Step::End if body.is_empty() => {
+                end = End::Said;
+                true
             }
-            Part::Capture { slot, kind } => {
-                let (value, after) = body.split_at(capture(body, *kind, &stack)?);
-                if let Some(slot) = slot {
-                    found.push((*slot, value));
+            Step::End => false,
+            // `[ a][{$}][ b]` says that a line may end behind ` a`, not that it may where neither is there.
+            Step::Try { behind, ends: true } if end == End::Open => {
+                at = *behind;
+                true
+            }
+            Step::Try { behind, .. } => {
+                taken.push(Taken { behind: *behind, body, found: found.len(), end });
+                end = End::Whole;
+                true
+            }
+            Step::Capture { slot, kind, next } => match capture(body, *kind, next.as_deref()) {
+                Some(length) => {
+                    let (value, after) = body.split_at(length);
+                    if let Some(slot) = slot {
+                        found.push((*slot, value));
+                    }
+                    body = after;
+                    true
                 }
-                body = after;
+                None => false,
+            },
+        };
+        if !fits {
+            // The last optional part that was taken is left out.
+            let left = taken.pop()?;
+            found.truncate(left.found);
+            (at, body, end) = (left.behind, left.body, left.end);
+            if body.is_empty() && end != End::Said {
+                end = End::Open;
             }
         }
     }
 }
 
-fn capture(body: &[u8], kind: Kind, stack: &[&[Part]]) -> Option<usize> {
-    let run_of = |wanted: fn(&u8) -> bool| Some(body.iter().take_while(|byte| wanted(byte)).count()).filter(|&n| n > 0);
+fn capture(body: &[u8], kind: Kind, next: Option<&Sought>) -> Option<usize> {
     match kind {
         Kind::Rest => Some(body.len()),
-        Kind::Int => run_of(u8::is_ascii_digit),
-        Kind::Word => run_of(|byte| !byte.is_ascii_whitespace()).map(|word| word_before_literal(body, word, stack)),
+        Kind::Int => Some(body.iter().take_while(|byte| byte.is_ascii_digit()).count()).filter(|&digits| digits > 0),
+        Kind::Word => Some(word(body)).filter(|&length| length > 0).map(|word| word_before_literal(body, word, next)),
         Kind::Ip => Some(address(body)).filter(|&length| length > 0),
         Kind::Quoted => Some(up_to_quote(body)),
-        Kind::Last => next_literal(stack).and_then(|literal| memmem::rfind(body, literal)),
-        Kind::UpTo => match next_literal(stack) {
-            Some(literal) => memmem::find(body, literal),
+        Kind::Last => next.and_then(|literal| memmem::rfind(body, literal.finder.needle())),
+        Kind::UpTo => match next {
+            Some(literal) => literal.find(body),
             None => Some(body.len()),
         },
     }
+}
+
+/// How much of `body` stands before a blank.
+fn word(body: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(rest) = body.get(at..).filter(|rest| !rest.is_empty()) {
+        at += scan::find_control(rest);
+        if body.get(at).is_none_or(u8::is_ascii_whitespace) {
+            break;
+        }
+        at += 1;
+    }
+    at
 }
 
 /// How much of `body` an address may be. Behind IPv4's full stops a colon begins a port.
@@ -166,111 +239,9 @@ fn up_to_quote(body: &[u8]) -> usize {
 }
 
 /// A word ends where the literal after it begins, when that stands inside the word: `{name:word},` before a comma.
-fn word_before_literal(body: &[u8], word: usize, stack: &[&[Part]]) -> usize {
-    match next_literal(stack).filter(|literal| !literal.first().is_some_and(u8::is_ascii_whitespace)) {
-        Some(literal) => memmem::find(&body[..(word + literal.len()).min(body.len())], literal).map_or(word, |at| at.min(word)),
-        None => word,
-    }
-}
-
-/// The literal that comes next, or would if the optional part that comes next were there.
-fn next_literal<'t>(stack: &[&'t [Part]]) -> Option<&'t [u8]> {
-    let mut next = stack.iter().rev().flat_map(|parts| parts.iter());
-    match next.find(|part| !matches!(part, Part::Optional(inner) if matches!(inner.first(), Some(Part::End))))? {
-        Part::Literal(literal) => Some(&**literal),
-        Part::Optional(inner) => next_literal(&[inner]),
-        Part::Capture { .. } | Part::End => None,
-    }
-}
-
-/// Takes everything up to what follows, so something must.
-fn is_open(part: &Part) -> bool {
-    matches!(part, Part::Capture { kind: Kind::UpTo | Kind::Last, .. })
-}
-
-struct Compiler<'t, 's> {
-    rest: &'t [u8],
-    length: usize,
-    slot: &'s mut dyn FnMut(&str) -> usize,
-}
-
-impl Compiler<'_, '_> {
-    fn error(&self, what: &str) -> String {
-        format!("{what} at character {}", self.length - self.rest.len() + 1)
-    }
-
-    fn parts(&mut self, depth: usize) -> Result<Vec<Part>, String> {
-        let mut parts = Vec::new();
-        let mut literal: Vec<u8> = Vec::new();
-        while let Some((&byte, after)) = self.rest.split_first() {
-            match byte {
-                b'{' | b'[' => {
-                    if !literal.is_empty() {
-                        parts.push(Part::Literal(std::mem::take(&mut literal).into()));
-                    }
-                    self.rest = after;
-                    parts.push(if byte == b'{' { self.capture()? } else { self.optional(depth)? });
-                }
-                b']' if depth > 0 => break,
-                b'\\' => {
-                    let (&next, after) = after.split_first().ok_or_else(|| self.error("a lone backslash"))?;
-                    literal.push(next);
-                    self.rest = after;
-                }
-                b']' | b'}' => return Err(self.error("an unmatched bracket")),
-                _ => {
-                    literal.push(byte);
-                    self.rest = after;
-                }
-            }
-        }
-        if !literal.is_empty() {
-            parts.push(Part::Literal(literal.into()));
-        }
-        let endless = |pair: &[Part]| is_open(&pair[0]) && !matches!(pair[1], Part::Literal(_));
-        let last = |part: &Part| matches!(part, Part::Capture { kind: Kind::Last, .. });
-        let unended = parts.last().is_some_and(|part| last(part) || (depth > 0 && is_open(part)));
-        if unended || parts.windows(2).any(endless) {
-            return Err(self.error("a capture of no type needs literal text behind it; one stands before this"));
-        }
-        Ok(parts)
-    }
-
-    fn optional(&mut self, depth: usize) -> Result<Part, String> {
-        if depth > 3 {
-            return Err(self.error("optional parts nested too deep"));
-        }
-        let inner = self.parts(depth + 1)?;
-        match self.rest.split_first() {
-            Some((b']', after)) => {
-                self.rest = after;
-                Ok(Part::Optional(inner))
-            }
-            _ => Err(self.error("an optional part is never closed")),
-        }
-    }
-
-    fn capture(&mut self) -> Result<Part, String> {
-        let end = self.rest.iter().position(|&byte| byte == b'}').ok_or_else(|| self.error("a capture is never closed"))?;
-        let text = String::from_utf8_lossy(&self.rest[..end]).into_owned();
-        let (name, kind) = text.split_once(':').unwrap_or((&text, ""));
-        let kind = match kind {
-            "" => Kind::UpTo,
-            "ip" => Kind::Ip,
-            "int" => Kind::Int,
-            "word" => Kind::Word,
-            "last" => Kind::Last,
-            "quoted" => Kind::Quoted,
-            "rest" => Kind::Rest,
-            _ => return Err(self.error(&format!("there is no capture type {kind:?}"))),
-        };
-        self.rest = &self.rest[end + 1..];
-        if text == "$" {
-            return Ok(Part::End);
-        }
-        let slot = if name == "*" { None } else { Some((self.slot)(name)) };
-        Ok(Part::Capture { slot, kind })
-    }
+fn word_before_literal(body: &[u8], word: usize, next: Option<&Sought>) -> usize {
+    let within = |next: &Sought| next.find(body.get(..word + next.finder.needle().len()).unwrap_or(body));
+    next.and_then(within).map_or(word, |at| at.min(word))
 }
 
 #[cfg(test)]
@@ -284,7 +255,7 @@ mod tests {
         let template = Template::compile(&text, &mut |_| 0)?;
         let body = format!("{}{}", "ab x ".repeat(24), "z".repeat(60_000));
         let mut steps = MOST_STEPS;
-        assert_eq!(run(body.as_bytes(), Stack::from_slice(&[&template.parts]), &mut Found::new(), &mut steps), None);
+        assert_eq!(run(body.as_bytes(), &template.steps, &mut Found::new(), &mut steps), None);
         assert_eq!(steps, 0, "this line is meant to use up all steps");
         let mut slots = Slots::new();
         slots.reset(1);
@@ -296,14 +267,13 @@ mod tests {
     #[test]
     fn a_template_says_where_a_line_may_end() -> Result<(), String> {
         let template = Template::compile("from {x:ip}[ port {y:int}][{$}][ proto {z:word}]", &mut |_| 0)?;
-        let end =
-            |body: &str| run(body.as_bytes(), Stack::from_slice(&[&template.parts]), &mut Found::new(), &mut { MOST_STEPS });
+        let end = |body: &str| run(body.as_bytes(), &template.steps, &mut Found::new(), &mut { MOST_STEPS });
         assert_eq!(end("from 192.0.2.1"), Some(End::Open));
         assert_eq!(end("from 192.0.2.1 port 2"), Some(End::Said));
         assert_eq!(end("from 192.0.2.1 port 2 proto x"), Some(End::Whole));
         assert_eq!(end("from 192.0.2.1 then"), Some(End::Whole));
         let strict = Template::compile("from {x:ip}[ port {y:int}]{$}", &mut |_| 0)?;
-        let end = |body: &str| run(body.as_bytes(), Stack::from_slice(&[&strict.parts]), &mut Found::new(), &mut { MOST_STEPS });
+        let end = |body: &str| run(body.as_bytes(), &strict.steps, &mut Found::new(), &mut { MOST_STEPS });
         assert_eq!(end("from 192.0.2.1"), Some(End::Said));
         assert_eq!(end("from 192.0.2.1 then"), None);
         Ok(())
@@ -314,7 +284,7 @@ mod tests {
         let template = Template::compile("a {x} b {y:int}[ c {z:word}] d", &mut |_| 0)?;
         let body = format!("a {} b 12 c w d", "x".repeat(60_000));
         let mut steps = MOST_STEPS;
-        assert_eq!(run(body.as_bytes(), Stack::from_slice(&[&template.parts]), &mut Found::new(), &mut steps), Some(End::Whole));
+        assert_eq!(run(body.as_bytes(), &template.steps, &mut Found::new(), &mut steps), Some(End::Whole));
         assert!(MOST_STEPS - steps < 32);
         Ok(())
     }

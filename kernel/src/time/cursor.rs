@@ -21,11 +21,53 @@ fn month_of(name: [u8; 3]) -> Option<i64> {
     })
 }
 
+/// Where a clock `HH:MM:SS[.fraction]` of 24 hours stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Clock {
+    pub at: usize,
+    /// How many digits its fraction has.
+    pub fraction: usize,
+}
+
+/// How long `HH:MM:SS` is.
+pub const CLOCK: usize = 8;
+
+impl Clock {
+    /// Where it ends.
+    pub fn end(self) -> usize {
+        self.at + CLOCK + if self.fraction > 0 { 1 + self.fraction } else { 0 }
+    }
+
+    /// Its ms of the day, if all its digits are digits.
+    pub fn read(self, bytes: &[u8]) -> Option<i64> {
+        let [h, i, _, m, n, _, s, t] = *bytes.get(self.at..)?.first_chunk::<CLOCK>()?;
+        let two = |high: u8, low: u8| i64::from(high.wrapping_sub(b'0')) * 10 + i64::from(low.wrapping_sub(b'0'));
+        let (hour, minute, second) = (two(h, i), two(m, n), two(s, t));
+        if hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
+        let mut ms = (hour * 3600 + minute * 60 + second) * 1000;
+        let fraction = bytes.get(self.at + CLOCK..self.end())?.get(1..).unwrap_or_default();
+        for (digit, scale) in fraction.iter().zip([100, 10, 1]) {
+            ms += i64::from(digit.wrapping_sub(b'0')) * scale;
+        }
+        Some(ms)
+    }
+}
+
 pub struct Cursor<'a> {
     pub bytes: &'a [u8],
     pub at: usize,
     /// A zone's name was read that several zones have.
     pub unsure: bool,
+    /// How many bytes from the start were looked at.
+    pub seen: usize,
+    /// The clock that was read, if it is a plain one.
+    pub clock: Option<Clock>,
+    /// The year was not said.
+    pub yearless: bool,
+    /// Numbers were weighed, not only seen to be numbers.
+    pub weighed: bool,
 }
 
 /// Names of zones that mean one offset only, in minutes east of UTC; BST is Britain's (tz database, abbreviations in use since 2000).
@@ -54,8 +96,18 @@ const ZONES: [(&[u8], i64); 20] = [
 /// Names that several zones have: a time with one of them is not known.
 const UNSURE_ZONES: [&[u8]; 6] = [b"CST", b"IST", b"AST", b"PST", b"SST", b"ECT"];
 
-impl Cursor<'_> {
-    pub fn peek(&self) -> Option<u8> {
+impl<'a> Cursor<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, unsure: false, seen: 0, clock: None, yearless: false, weighed: false }
+    }
+
+    /// So many bytes from here on are looked at.
+    pub fn look(&mut self, bytes: usize) {
+        self.seen = self.seen.max(self.at + bytes);
+    }
+
+    pub fn peek(&mut self) -> Option<u8> {
+        self.look(1);
         self.bytes.get(self.at).copied()
     }
 
@@ -73,6 +125,7 @@ impl Cursor<'_> {
     pub fn number(&mut self, least: usize, most: usize) -> Option<i64> {
         let rest = self.bytes.get(self.at..)?;
         let digits = rest.iter().take(most).take_while(|byte| byte.is_ascii_digit()).count();
+        self.look(most.min(digits + 1));
         if digits < least {
             return None;
         }
@@ -82,6 +135,7 @@ impl Cursor<'_> {
     }
 
     pub fn month(&mut self) -> Option<i64> {
+        self.look(3);
         let name = self.bytes.get(self.at..)?.first_chunk::<3>()?;
         let month = month_of(name.map(|letter| letter.to_ascii_lowercase()))?;
         self.at += 3;
@@ -90,11 +144,14 @@ impl Cursor<'_> {
 
     /// `HH:MM:SS[.fraction]` in ms of the day.
     pub fn clock(&mut self) -> Option<i64> {
+        let start = self.at;
         let hour = self.number(1, 2)?;
         self.eat(b":")?;
+        let colon = self.at;
         let minute = self.number(2, 2)?;
         self.eat(b":")?;
         let second = self.number(2, 2)?;
+        self.weighed = true;
         if hour > 23 || minute > 59 || second > 60 {
             return None;
         }
@@ -112,6 +169,8 @@ impl Cursor<'_> {
                 self.at = before;
             }
         }
+        let fraction = (self.at - before).saturating_sub(1);
+        self.clock = (colon == start + 3).then_some(Clock { at: start, fraction });
         Some(ms + self.half_of_day(hour)? * 3_600_000)
     }
 
@@ -119,12 +178,14 @@ impl Cursor<'_> {
     fn half_of_day(&mut self, hour: i64) -> Option<i64> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let blank = usize::from(rest.first() == Some(&b' '));
+        self.look(blank + 3);
         let word = rest.get(blank..blank + 2).unwrap_or_default();
         let ends = rest.get(blank + 2).is_none_or(|byte| !byte.is_ascii_alphanumeric());
         let afternoon = word.eq_ignore_ascii_case(b"PM");
         if !ends || !(afternoon || word.eq_ignore_ascii_case(b"AM")) {
             return Some(hour);
         }
+        self.clock = None;
         self.at += blank + 2;
         (1..=12).contains(&hour).then_some(hour % 12 + if afternoon { 12 } else { 0 })
     }
@@ -135,9 +196,11 @@ impl Cursor<'_> {
         self.spaces();
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         if !matches!(rest.first(), Some(b'A'..=b'Z' | b'+' | b'-')) {
+            self.look(1);
             self.at = before;
             return None;
         }
+        self.look(6);
         let word = rest.iter().take(5).take_while(|byte| byte.is_ascii_uppercase()).count();
         let ends = rest.get(word).is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_' | b'.'));
         let name = rest.get(..word).filter(|_| ends).unwrap_or_default();
