@@ -55,7 +55,7 @@ SECTOR = 512
 DISK = 8 * 1024 * MIB  # the data partition gets what the others leave; the spool's 4 GiB fit
 ROOT_TYPE = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"  # root of x86-64 (UAPI discoverable partitions)
 BIOS_TYPE = "21686148-6449-6e6f-744e-656564454649"  # GRUB's second stage
-ESP_TYPE = "c12a7328-f81f-11d2-ba4b-00c04fd430c8"
+ESP_TYPE = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
+import subprocess
 from xml.etree import ElementTree as ET
 
 from hypothesis import given
@@ -22,6 +24,23 @@ def test_partitions_follow_each_other_and_leave_room_for_the_spool() -> None:
     assert ESP.begin + ESP.size <= SYSTEM.begin
     spool = 4 * 1024
     assert DISK // MIB - SYSTEM.begin - SYSTEM.size > spool + 1024
+
+
+def test_firmware_and_the_system_know_the_partitions_by_their_kinds() -> None:
+    """sfdisk has names of its own for them; it would take any number for a kind."""
+    done = subprocess.run(
+        ["sfdisk", "--label", "gpt", "--list-types"],
+        env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    kinds = {
+        line.split()[0].lower(): line.split(maxsplit=1)[1]
+        for line in done.stdout.splitlines()
+        if "-" in line.split(" ")[0]
+    }
+    assert [kinds[part.kind] for part in (BIOS, ESP, SYSTEM)] == ["BIOS boot", "EFI System", "Linux root (x86-64)"]
 
 
 @given(st.binary(min_size=512, max_size=512), st.binary(min_size=1024, max_size=4096), st.integers(1, 4096))

@@ -99,7 +99,9 @@ def _installs(system: DebianRoot) -> None:
 
 
 def _enrols(system: DebianRoot, member: Provisioned) -> None:
-    assert "not enrolled" in system.run("cyberalarm-collector", "doctor", status=1)
+    told = system.run("cyberalarm-collector", "doctor", status=1)
+    assert "not enrolled" in told
+    assert "below 1024" not in told, "the doctor has the right that the service has"
     said = system.run("cyberalarm-collector", "enrol", given=member.token)
     assert f"Enrolled as {member.collector}" in said
     assert _owner(system, "identity.json") == _owner(system, "signing.key") == _owner(system, ".")
