@@ -227,7 +227,7 @@ class Service:
     def _in_use(self) -> InUse:
         note = self._updates.note_of(self._pipeline.library)
         head, done = self._spool.head.sequence, self._spool.done.sequence
-        turned_away = sum(r.turned_away for r in self._tcp)
+        turned_away = self._receivers.turned_away
         load = self._telling.load(time.monotonic(), head, done, self._spool.size, turned_away)
         return InUse(__version__, note.release, note.refused_code, source_list.FORM, load=load)
 
