@@ -44,6 +44,7 @@ log = structlog.get_logger(__name__)
 
 SOCKET = "replay.sock"
 _MOST = 4
+_BACKLOG = 64  # a place in it is held until it is looked at, also by who has gone; a full one turns the next away
 _LONGEST = 64 * 1024
 _TELL_SECONDS = 0.2
 _SIGN_SECONDS = 5.0
@@ -114,7 +115,7 @@ class Handover:
                     os.unlink(path)  # noqa: PTH108 - of a run before; nobody else holds the folder
                 self._socket.bind(path)
                 os.chmod(path, 0o600)  # noqa: PTH101
-            self._socket.listen(_MOST)
+            self._socket.listen(_BACKLOG)
             self._socket.settimeout(0.5)
         except OSError:
             self._socket.close()
