@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyberalarm.collector import config as configuration
+from cyberalarm.collector import state
 from cyberalarm.collector.doctor import examine
 from cyberalarm.collector.enrol import enrol
 from cyberalarm.collector.scrub import REMOVED, Scrubber
@@ -102,6 +103,12 @@ def secrets_of(home: Home) -> list[str]:
     return found
 
 
+def _unrecognised(home: Home) -> int:
+    note = state.read(home.data)
+    devices = [device for device in note.devices.values() if SENDER in device.source] if note else []
+    return sum(device.ledger["unrecognised"] for device in devices)
+
+
 def test_nothing_that_was_planted_comes_out(planted: Home, tmp_path: Path) -> None:
     log = tmp_path / "log"
     # Without the proxy, which is not there, so that lines arrive and the note is full of them.
@@ -114,12 +121,7 @@ def test_nothing_that_was_planted_comes_out(planted: Home, tmp_path: Path) -> No
                 said = f"{PERSON} <{MAILBOX}> from {INSIDE} to {SIX} token {TOKEN} number {number}"
                 line = f"<13>Nov 20 12:00:00 {HOST} mystery: {said}"
                 sender.sendto(line.encode(), ("127.0.0.1", planted.udp))
-        wait_for(
-            "the device",
-            lambda: (
-                SENDER in (planted.data / "state.json").read_text() if (planted.data / "state.json").exists() else False
-            ),
-        )
+        wait_for("the device and all its lines", lambda: _unrecognised(planted) == 20)
         assert any(SENDER in check.found for check in examine(planted.path)), "the test would prove nothing"
         parts = gather(planted.path, lambda: [*LOG, *log.read_text().splitlines()])
     finally:

@@ -23,7 +23,8 @@ def test_versions_are_those_of_the_whole_lock() -> None:
 
 def test_every_dependency_of_the_collector_is_there() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert {re.split(r"[<>=\[ ]", one)[0] for one in project["dependencies"]} <= OURS.keys()
+    named = (re.split(r"[<>=\[ ]", one)[0] for one in project["dependencies"])
+    assert {re.sub(r"[-_.]+", "-", name).lower() for name in named} <= OURS.keys()  # PEP 503
 
 
 def test_every_package_is_named_in_the_copyright_file() -> None:

@@ -139,7 +139,7 @@ def _check(centre: RealCentre, home: Home, member: str, acknowledged: dict[int, 
     chain = json.loads((home.data / "spool" / "chain.json").read_text())
     assert (chain["sequence"], chain["digest"]) == (count, digests[count])
     assert spooled(home) == {}
-    [(received, kept)] = centre.query("select sum(received), sum(kept) from ingest_ledgertotal")
+    [(received, kept)] = centre.query("select sum(received), sum(kept + recalled) from ingest_ledgertotal")
     assert received == sum(row[3] for row in stored)  # type: ignore[misc]
     assert centre.stored()[member] == kept
     assert received > kept > 0  # type: ignore[operator]
