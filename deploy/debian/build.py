@@ -21,6 +21,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from packaging.markers import Marker
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LOCK = HERE / "requirements.lock"
@@ -99,6 +101,17 @@ def _target(python: str) -> list[str]:
     return [*chosen, *(f"--abi={abi}" for abi in abis), *(f"--platform={name}" for name in PLATFORMS)]
 
 
+def _lock_of(python: str) -> str:
+    """What the lock asks of this Python: pip itself would judge the conditions by the Python that it runs in."""
+    where = {"python_version": python, "python_full_version": f"{python}.0"}
+    kept = []
+    for entry in re.split(r"\n(?=[A-Za-z0-9])", LOCK.read_text("utf-8")):
+        condition = re.match(r"[^;\\\n]*;([^\\\n]*)", entry)
+        if condition is None or Marker(condition[1].strip()).evaluate(where):
+            kept.append(entry.rstrip("\n"))
+    return "\n".join(kept) + "\n"
+
+
 def _fetched(folder: Path) -> dict[str, Path]:
     """The locked wheels for each Python, verified by pip against the lock; fetched once for each state of the lock."""
     edition = hashlib.sha256(LOCK.read_bytes() + repr((PYTHONS, PLATFORMS)).encode()).hexdigest()[:12]
@@ -107,7 +120,10 @@ def _fetched(folder: Path) -> dict[str, Path]:
         if (base / python).is_dir():
             continue
         shutil.rmtree(base / f"{python}.new", ignore_errors=True)
-        lock = ["--no-deps", "--require-hashes", "-r", str(LOCK)]
+        own = base.with_name(f"{edition}-{python}.lock")
+        own.parent.mkdir(parents=True, exist_ok=True)
+        own.write_text(_lock_of(python), "utf-8")
+        lock = ["--no-deps", "--require-hashes", "-r", str(own)]
         _pip("download", *_target(python), *lock, "--dest", str(base / f"{python}.new"))
         (base / f"{python}.new").rename(base / python)
     return {python: base / python for python in PYTHONS}
