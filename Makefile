@@ -47,11 +47,11 @@ system: ## Install what the tests need from Debian packages, where that is allow
 demo: install  ## The whole system at work on this machine (ONCE=1 ends when done).
 	$(BIN)/cyberalarm demo $(if $(ONCE),--once)
 
-# The fuzzers are built and run beside the tests: most of those wait for servers, and leave a core idle.
+# Three processes, also on two cores, and the fuzzers beside them: many tests wait for servers, and leave a core idle.
 test: install system  ## All tests.
 	mkdir -p .build
 	kernel/fuzz/run 2 >.build/fuzz.log 2>&1 & fuzz=$$!; \
-	{ (cd kernel && cargo test --quiet --locked) && $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST); } || { kill $$fuzz 2>/dev/null; exit 1; }; \
+	{ (cd kernel && cargo test --quiet --locked) && $(BIN)/pytest -n 3 --dist loadfile $(PYTEST); } || { kill $$fuzz 2>/dev/null; exit 1; }; \
 	wait $$fuzz || { cat .build/fuzz.log; exit 1; }; \
 	tail -n 1 .build/fuzz.log
 
