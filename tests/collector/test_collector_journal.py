@@ -27,6 +27,8 @@ from tests.collector.members import blocked, let_in
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cyberalarm.core.outcome import Ledger
+
 TO = AnalysisKey.generate(Suite.CLASSIC)
 SEALER = Sealer("c-test", SigningKey.generate(), TO.public)
 KEY = LocalKey(bytes(32))
@@ -158,3 +160,33 @@ def test_nothing_readable_stands_in_the_journal(tmp_path: Path) -> None:
     assert b"d-" not in path.read_bytes()
     assert b"netfilter" not in path.read_bytes()
     assert Journal(tmp_path / "journal", LocalKey(b"x" * 32)).recover(0) == []
+
+
+def test_a_gap_that_a_full_disk_left_doubles_nothing_after_another_crash(tmp_path: Path) -> None:
+    """The bundle before was neither spooled nor noted; the one behind it keeps its own place in the chain."""
+    take(collector(tmp_path), blocked(1), blocked(2))
+    (first,) = (tmp_path / "journal").iterdir()
+    ledgers, rows = _record(tmp_path)
+    Journal(tmp_path / "journal", KEY).write(2, ledgers, rows)
+    first.unlink()
+    kept = (tmp_path / "journal" / f"{2:020d}.journal").read_bytes()
+    again = collector(tmp_path)
+    assert again.unspooled == 2
+    while again.due and again.close_bundle():
+        pass
+    assert spooled(tmp_path) == [(0, 0), (2, 2)]
+    (tmp_path / "journal" / f"{2:020d}.journal").write_bytes(kept)  # as if the crash had come before it was removed
+    assert collector(tmp_path).unspooled == 0
+
+
+def _record(folder: Path) -> tuple[dict[str, Ledger], bytes]:
+    (found,) = Journal(folder / "journal", KEY).recover(0)
+    return dict(found.ledgers), found.arrow_ipc
+
+
+def test_a_journal_of_another_chain_or_that_cannot_be_read_stops_nothing(tmp_path: Path) -> None:
+    take(collector(tmp_path), blocked(1))
+    ledgers, rows = _record(tmp_path)
+    Journal(tmp_path / "journal", KEY).write(400, ledgers, rows)
+    (tmp_path / "journal" / "strange.journal").write_bytes(b"x")
+    assert collector(tmp_path).unspooled == 1

@@ -138,3 +138,11 @@ def test_the_command_lists_and_shows_and_writes_a_page(member: Home) -> None:
     assert to.stat().st_mode & 0o777 == 0o600
     missing = cyberalarm("collector", "show-sent", "7", "--config", str(member.path))
     assert (missing.returncode, "copy-missing" in missing.stderr) == (1, True)
+
+
+def test_looking_makes_no_key_that_the_collector_could_not_read(tmp_path: Path) -> None:
+    (tmp_path / "collector.toml").write_text('data = "data"\n')
+    (tmp_path / "data").mkdir()
+    told = cyberalarm("collector", "show-sent", "--config", str(tmp_path / "collector.toml"))
+    assert (told.returncode, "copy-missing" in told.stderr) == (1, True)
+    assert list((tmp_path / "data").iterdir()) == []

@@ -63,10 +63,17 @@ def show_sent(
 
 def _copies(settings: CollectorConfig) -> Copies:
     from cyberalarm.collector import sent
+    from cyberalarm.collector.errors import CopyMissingError
     from cyberalarm.collector.identity import local_key
 
     try:
-        return sent.Copies(settings.data / sent.FOLDER, local_key(settings.data), settings.sent_bytes)
+        key = local_key(settings.data, make=False)
+        return sent.Copies(settings.data / sent.FOLDER, key, settings.sent_bytes)
+    except FileNotFoundError as error:
+        raise CopyMissingError(
+            f"Nothing was sent from {settings.data} yet.",
+            next_step="`cyberalarm collector doctor` says what is missing. Another folder? Name its configuration with --config.",
+        ) from error
     except OSError as error:
         raise ConfigurationError(
             f"{settings.data} cannot be read: {error.strerror}.",

@@ -60,11 +60,14 @@ def enrol(config: CollectorConfig, text: str, *, aside: bool = False) -> Identit
             set_aside(folder)
             set_aside(config.data / journal.FOLDER)
         spool = Spool(folder, config.spool_bytes)
+        before = spool.head
         _go_on_after(
             spool,
             Link(document.next_sequence - 1, document.previous),
             other=_was_other(config.data, document.collector),
         )
+        if spool.head != before:
+            set_aside(config.data / journal.FOLDER)  # its sequences are the other chain's
         if not spool.waiting:
             Keyring(config.data).drop()  # a change of the key that no bundle was signed by begins anew
         standing.forget(config.data)

@@ -105,10 +105,14 @@ def make_signing_key(folder: Path) -> SigningKey:
     return SigningKey.load(path)
 
 
-def local_key(folder: Path) -> LocalKey:
-    """The key for what this collector writes for itself, made when there is none. Raises ConfigurationError for a damaged one."""
+def local_key(folder: Path, *, make: bool = True) -> LocalKey:
+    """The key for what this collector writes for itself. Raises ConfigurationError for a damaged one.
+
+    It is made when there is none, by who holds the folder: made by anybody else, the collector could not read it. Else raises
+    FileNotFoundError.
+    """
     try:
-        return LocalKey.of(folder / _LOCAL)
+        return LocalKey.of(folder / _LOCAL) if make else LocalKey.load(folder / _LOCAL)
     except KeyRefused as error:
         raise ConfigurationError(
             f"{folder / _LOCAL} is damaged.",

@@ -19,6 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from cyberalarm._kernel import joined
 from cyberalarm.collector.files import flush_folder
 from cyberalarm.envelope.errors import PayloadMalformed, SealRefused
@@ -32,10 +34,14 @@ if TYPE_CHECKING:
     from cyberalarm.core.outcome import Ledger
     from cyberalarm.envelope.local import LocalKey
 
+log = structlog.get_logger(__name__)
+
 FOLDER = "journal"
 SECONDS = 1.0
 _SUFFIX = ".journal"
 _LENGTH = struct.Struct(">I")
+# A bundle that waits for room and one that is open: more are never without a journal.
+_MOST_GAP = 8
 # A second's rows are a few megabytes at most; a damaged length must not take the memory.
 _MOST_RECORD = 256 * 1024 * 1024
 
@@ -91,16 +97,28 @@ class Journal:
             self._path(sequence).unlink(missing_ok=True)
 
     def recover(self, head: int) -> list[Recovered]:
-        """The bundles that are not in a spool whose newest sequence is `head`, oldest first; files of others are removed."""
-        found = []
+        """The bundles that are not in a spool whose newest sequence is `head`, oldest first; files of others are removed.
+
+        Each has the sequence of its file, since that alone tells after another crash whether it was spooled. A disk that was full
+        can leave a gap in front of one: an empty bundle takes that place.
+        """
+        found: list[Recovered] = []
         for path in sorted(self._folder.glob("*" + _SUFFIX)):
-            with suppress(ValueError, OSError):
+            try:
                 sequence = int(path.name.removesuffix(_SUFFIX))
                 bundle = self._read(path, sequence) if sequence > head else None
                 if bundle is None:
                     path.unlink()
-                else:
-                    found.append(bundle)
+                    continue
+            except (ValueError, OSError) as error:
+                log.warning("journal.unreadable", reason=type(error).__name__)
+                continue
+            expected = (found[-1].sequence if found else head) + 1
+            if sequence - expected > _MOST_GAP:
+                log.warning("journal.of_another_chain")
+                continue
+            found += [Recovered(missing, {}, *joined([]), {}) for missing in range(expected, sequence)]
+            found.append(bundle)
         return found
 
     def _open(self, sequence: int) -> BinaryIO:

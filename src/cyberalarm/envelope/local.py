@@ -33,11 +33,16 @@ class LocalKey:
         self._aead = AESGCM(raw)
 
     @classmethod
+    def load(cls, path: Path) -> LocalKey:
+        """Raises KeyRefused for a damaged file, OSError."""
+        return cls(path.read_bytes())
+
+    @classmethod
     def of(cls, path: Path) -> LocalKey:
         """The key in a file of mode 0600, made when there is none. Raises KeyRefused, OSError."""
         if not path.exists():
             write_secret(path, AESGCM.generate_key(_KEY_BYTES * 8))
-        return cls(path.read_bytes())
+        return cls.load(path)
 
     def seal(self, content: bytes, about: bytes) -> bytes:
         """Seal content together with what it is about, which is not in the result."""

@@ -20,7 +20,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from cyberalarm.envelope import canonical
+from cyberalarm.envelope import canonical, outline
 from cyberalarm.envelope.canonical import JsonValue, count_of, list_of, object_of, require, text_of
 from cyberalarm.envelope.errors import ReleaseFormat, ReleaseKeyUnknown, ReleaseMalformed, ReleaseSignature
 from cyberalarm.envelope.errors import SignatureRefused as _SignatureRefused
@@ -38,7 +38,6 @@ MAX_PACKS = 2_000
 MAX_PACK = 1024 * 1024
 _MAGIC = b"CAR1"
 _PURPOSE = b"CyberAlarm pack release v1\0"
-_LENGTH = 4
 _MAX_MANIFEST = 512 * 1024
 _KEYS = frozenset({"format", "key", "made", "number", "packs", "program"})
 _PACK_KEYS = frozenset({"bytes", "name", "sha256", "version"})
@@ -85,7 +84,7 @@ def sign(release: Release, key: SigningKey) -> bytes:
             "program": release.program,
         }
     )
-    body = _MAGIC + _field(manifest) + _field(zlib.compress(b"".join(p.content for p in packs), 9))
+    body = outline.joined(_MAGIC, manifest, zlib.compress(b"".join(p.content for p in packs), 9))
     made = body + key.sign(_PURPOSE + body)
     read(made, [key.verify_key])
     return made
@@ -93,7 +92,9 @@ def sign(release: Release, key: SigningKey) -> bytes:
 
 def signer(raw: bytes) -> str:
     """The id of the key that a release names; who wants to know whether that is true has read it before. Raises ValueError."""
-    return text_of(object_of(canonical.decode(_split(raw)[0])).get("key"), 16)
+    return text_of(
+        object_of(canonical.decode(outline.split(raw, _MAGIC, _MAX_MANIFEST, MAX_RELEASE)[0])).get("key"), 16
+    )
 
 
 def read(raw: bytes, trusted: Iterable[VerifyKey]) -> Release:
@@ -102,7 +103,7 @@ def read(raw: bytes, trusted: Iterable[VerifyKey]) -> Release:
     Raises ReleaseMalformed, ReleaseFormat, ReleaseKeyUnknown or ReleaseSignature.
     """
     try:
-        manifest, packed = _split(raw)
+        manifest, packed = outline.split(raw, _MAGIC, _MAX_MANIFEST, MAX_RELEASE)
         claimed = object_of(canonical.decode(manifest))
         _known_format(claimed)
         _verify(raw, text_of(claimed.get("key"), 16), trusted)
@@ -111,25 +112,6 @@ def read(raw: bytes, trusted: Iterable[VerifyKey]) -> Release:
         raise ReleaseMalformed(
             f"This is not a pack release: {error}.", next_step="Fetch it again, or build it again."
         ) from error
-
-
-def _field(content: bytes) -> bytes:
-    return len(content).to_bytes(_LENGTH) + content
-
-
-def _split(raw: bytes) -> tuple[bytes, bytes]:
-    """Manifest and compressed packs of a file with the right outline. Raises ValueError."""
-    require(len(raw) <= MAX_RELEASE, f"it is longer than {MAX_RELEASE // 2**20} MiB")
-    require(raw.startswith(_MAGIC), "it does not begin as one")
-    at, found = len(_MAGIC), []
-    for most in (_MAX_MANIFEST, MAX_RELEASE):
-        length = int.from_bytes(raw[at : at + _LENGTH])
-        at += _LENGTH
-        require(length <= most and at + length <= len(raw), "it is cut off")
-        found.append(raw[at : at + length])
-        at += length
-    require(len(raw) - at == SIGNATURE_BYTES, "it is cut off, or something follows it")
-    return found[0], found[1]
 
 
 def _known_format(claimed: dict[str, JsonValue]) -> None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from cyberalarm.envelope import canonical
+from cyberalarm.envelope import canonical, outline
 from cyberalarm.envelope.canonical import JsonValue, count_of, object_of, require
 from cyberalarm.envelope.errors import SignatureRefused as _SignatureRefused
 from cyberalarm.envelope.errors import SourceListForm, SourceListMalformed, SourceListSignature
@@ -40,7 +40,6 @@ MAX_LIST = 2 * 1024 * 1024
 LONGEST_LIFE_MS = 31 * 86_400_000
 _MAGIC = b"CAS1"
 _PURPOSE = b"CyberAlarm source list v1\0"
-_LENGTH = 4
 _MAX_MANIFEST = 512
 _KEYS = frozenset({"expires", "form", "issued", "number", "v4", "v6"})
 _V4, _V6 = 32, 64  # bits of a source
@@ -88,7 +87,7 @@ def sign(listed: SourceList, key: SigningKey) -> bytes:
         bits = "".join((*_bits(listed.v4, _V4), *_bits(listed.v6, _V6)))
     except ValueError as error:
         raise _malformed(error) from error
-    body = _MAGIC + _field(manifest) + _field(_packed(bits))
+    body = outline.joined(_MAGIC, manifest, _packed(bits))
     made = body + key.sign(_PURPOSE + body)
     read(made, key.verify_key)
     return made
@@ -100,7 +99,7 @@ def read(raw: bytes, *keys: VerifyKey) -> SourceList:
     Raises SourceListMalformed, SourceListForm or SourceListSignature.
     """
     try:
-        manifest, coded = _split(raw)
+        manifest, coded = outline.split(raw, _MAGIC, _MAX_MANIFEST, MAX_LIST)
         claimed = object_of(canonical.decode(manifest))
         _known_form(claimed)
         _verify(raw, keys)
@@ -111,25 +110,6 @@ def read(raw: bytes, *keys: VerifyKey) -> SourceList:
 
 def _malformed(error: ValueError) -> SourceListMalformed:
     return SourceListMalformed(f"This is not a list of sources: {error}.", next_step="It is fetched again by itself.")
-
-
-def _field(content: bytes) -> bytes:
-    return len(content).to_bytes(_LENGTH) + content
-
-
-def _split(raw: bytes) -> tuple[bytes, bytes]:
-    """Manifest and coded sources of a file with the right outline. Raises ValueError."""
-    require(len(raw) <= MAX_LIST, f"it is longer than {MAX_LIST // 2**20} MiB")
-    require(raw.startswith(_MAGIC), "it does not begin as one")
-    at, found = len(_MAGIC), []
-    for most in (_MAX_MANIFEST, MAX_LIST):
-        length = int.from_bytes(raw[at : at + _LENGTH])
-        at += _LENGTH
-        require(length <= most and at + length <= len(raw), "it is cut off")
-        found.append(raw[at : at + length])
-        at += length
-    require(len(raw) - at == SIGNATURE_BYTES, "it is cut off, or something follows it")
-    return found[0], found[1]
 
 
 def _known_form(claimed: dict[str, JsonValue]) -> None:
