@@ -139,6 +139,39 @@ def test_rotated_twice_while_the_collector_was_away(tmp_path: Path, log: Path) -
     assert sorted(reader.turn()) == [b"four", b"one", b"three", b"two"]
 
 
+def test_rotated_again_while_the_name_led_nowhere(tmp_path: Path, log: Path) -> None:
+    """The first is gone at one look; a second comes and goes before the next."""
+    reader = Reader(tmp_path / "data", watched(log))
+    append(log, b"one")
+    reader.turn()
+    log.rename(log.with_name("eve.json.2"))
+    reader.turn()
+    append(log, b"two")
+    log.rename(log.with_name("eve.json.1"))
+    assert reader.turn() == [b"one", b"two"]
+    append(log, b"three")
+    assert reader.turn() == [b"one", b"two", b"three"]
+
+
+def test_a_file_that_is_being_packed_is_no_trouble(tmp_path: Path, log: Path) -> None:
+    reader = Reader(tmp_path / "data", watched(log))
+    append(log, b"one")
+    reader.turn()
+    rotated, packed = log.with_name("eve.json.1"), log.with_name("eve.json.1.gz")
+    log.rename(rotated)
+    append(log, b"two")
+    reader.turn()
+    log.rename(log.with_name("eve.json.0"))
+    time.sleep(0.02)
+    packed.write_bytes(gzip.compress(b"one\n"))
+    reader.turn()
+    assert str(packed) not in reader.files.troubles
+    os.utime(packed, ns=(rotated.stat().st_atime_ns, rotated.stat().st_mtime_ns))
+    rotated.unlink()
+    assert reader.turn() == [b"one", b"two"]
+    assert str(packed) not in reader.files.troubles
+
+
 def test_compressed_before_it_was_read_is_told(tmp_path: Path, log: Path) -> None:
     reader = Reader(tmp_path / "data", watched(log))
     append(log, b"one")

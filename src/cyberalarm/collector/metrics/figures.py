@@ -71,6 +71,11 @@ def _lines(state: State) -> list[Metric]:
         None,
     )
     heard = _gauge("last_line_time_seconds", "When a device's newest line came, seconds since 1970.", None)
+    recalled = _counter(
+        "recalled_lines_total",
+        "Routine lines that were sent after all, since their source turned out suspicious.",
+        None,
+    )
     others = Ledger()
     beyond = shown = 0
     for device, note in state.devices.items():
@@ -87,10 +92,12 @@ def _lines(state: State) -> list[Metric]:
             continue
         shown += 1
         _outcomes(lines, device, ledger)
+        recalled.add(ledger.recalled, device=device)
         heard.add(note.last_line, device=device)
     if beyond:
         _outcomes(lines, OTHERS, others)
-    return [lines, lost, heard, _gauge("devices", "Senders that were heard in this run.", shown + beyond)]
+        recalled.add(others.recalled, device=OTHERS)
+    return [lines, recalled, lost, heard, _gauge("devices", "Senders that were heard in this run.", shown + beyond)]
 
 
 def _outcomes(lines: Metric, device: str, ledger: Ledger) -> None:

@@ -14,12 +14,10 @@ One thread reads them all, a bounded piece of each in turn. It only looks; it ne
 from __future__ import annotations
 
 import glob
-import hashlib
-import json
 import os
 import stat
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
@@ -32,7 +30,17 @@ from cyberalarm.collector.errors import SpoolFullError
 from cyberalarm.collector.receive.archives import is_packed
 from cyberalarm.collector.receive.chunk import Chunk, Place
 from cyberalarm.collector.receive.framing import Framing
-from cyberalarm.collector.receive.reading import device_of, is_address
+from cyberalarm.collector.receive.marks import (
+    MOST_ENTRIES,
+    PREFIX,
+    FileMark,
+    inode_of,
+    key_of,
+    named_otherwise,
+    proof_of,
+    renumbered,
+)
+from cyberalarm.collector.receive.reading import device_of, is_address, unpacked_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,15 +52,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MOST_FILES = 200
-PREFIX = "file:"
 _SCAN_SECONDS = 2.0
 _POLL_SECONDS = 0.25
 # A writer goes on writing into a file that was renamed until it is told to open the new one.
 _GRACE_SECONDS = 60.0
+_GRAIN_SECONDS = 2.0  # no file system that logs are on tells times more coarsely (FAT)
 _PIECE = 256 * 1024
 _PIECES = 4  # of one file in one turn
-_PROOF = 1024
-_MOST_MATCHES = 10_000
 _MOST_TROUBLES = 50
 # Lines of a file that was not written to for so long have the file's time, not now.
 _OLD_SECONDS = 86_400.0
@@ -60,31 +66,12 @@ _REMEMBERED_SECONDS = 90 * 86_400.0  # what is finished and gone
 _OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class FileMark:
-    """How far a file was read. `path` is where it was seen, `at` when (seconds since 1970). `closed`: nothing comes any more."""
-
-    path: str
-    offset: int
-    skipping: bool
-    proof: str
-    at: float
-    closed: bool = False
-
-    def to_text(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_text(cls, text: str | None) -> FileMark | None:
-        try:
-            return cls(**json.loads(text)) if text else None
-        except (ValueError, TypeError):
-            return None
-
-
 @dataclass(slots=True)
 class _Followed:
-    """An open file. `at` is what was read, `mark` what was handed over; `gone_since` is when its name led elsewhere (monotonic)."""
+    """An open file. `at` is what was read, `mark` what was handed over; `gone_since` is when its name led elsewhere (monotonic).
+
+    `settled`: the time of its last change, in nanoseconds, at which it was read to its end; 0 while it may still change unseen.
+    """
 
     handle: int
     key: str
@@ -94,6 +81,7 @@ class _Followed:
     framing: Framing
     at: int
     gone_since: float = 0.0
+    settled: int = 0
     grew: float = field(default_factory=time.monotonic)
 
 
@@ -167,14 +155,18 @@ class GrowingFiles:
         if self._first:
             self._find_rotated(remembered)
         self._first = False
+        gone: dict[str, _Followed] = {}
         for one in list(self._followed.values()):
             if one.key in here:
                 one.gone_since = 0.0
-            elif not one.gone_since:
-                one.gone_since = now
-                self._find_missed(one.section, one.mark.path, os.fstat(one.handle).st_mtime)
-            elif now - max(one.gone_since, one.grew) > _GRACE_SECONDS:
+                continue
+            one.gone_since = one.gone_since or now
+            gone[one.mark.path] = one
+            if now - max(one.gone_since, one.grew) > _GRACE_SECONDS:
                 self._retire(one)
+        for path, one in gone.items():  # at every look: the next of its name may come and go before the following one
+            if one.key in self._followed:
+                self._find_missed(one.section, path, os.fstat(one.handle).st_mtime)
         if self._met and not self.troubles:
             log.warning("files.trouble", files=len(self._met))
         self.troubles = {**self._gone, **self._met}
@@ -204,7 +196,7 @@ class GrowingFiles:
             if os.path.realpath(path).startswith(self._data + os.sep):
                 self._trouble(path, "It lies in the collector's own folder, which is not read.")
                 return ""
-            key = _key(found)
+            key = key_of(found)
             if key in self._followed:
                 return key
             if len(self._followed) >= MOST_FILES:
@@ -217,7 +209,7 @@ class GrowingFiles:
         except OSError as error:
             self._trouble(path, f"It cannot be read: {error.strerror}.")
             return ""
-        key = _key(os.fstat(handle))  # of what was opened, whatever was there before
+        key = key_of(os.fstat(handle))  # of what was opened, whatever was there before
         if key in self._followed or not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
             return key if key in self._followed else ""
@@ -233,13 +225,13 @@ class GrowingFiles:
     ) -> None:
         """Take over an open file: at the place where it was left, or at its beginning, or its end if that may be."""
         found = os.fstat(handle)
-        key = _key(found)
-        mark = FileMark.from_text(self._positions.get(key)) or _renumbered(key, path, handle, remembered)
-        if mark is None or found.st_size < mark.offset or _proof(handle, mark.offset) != mark.proof:
+        key = key_of(found)
+        mark = FileMark.from_text(self._positions.get(key)) or renumbered(key, path, handle, remembered)
+        if mark is None or found.st_size < mark.offset or proof_of(handle, mark.offset) != mark.proof:
             known = any(fnmatchcase(one.path, section.path) for one in remembered.values())
             offset = found.st_size if section.begin == "end" and self._first and may_skip and not known else 0
             within = offset > 0 and os.pread(handle, 1, offset - 1) != b"\n"
-            mark = FileMark(path, offset, within, _proof(handle, offset), time.time())
+            mark = FileMark(path, offset, within, proof_of(handle, offset), time.time())
             if offset:
                 self._positions.put({key: mark.to_text()})
         framing = Framing(counted=False, skipping=mark.skipping)
@@ -247,12 +239,12 @@ class GrowingFiles:
 
     def _find_rotated(self, remembered: dict[str, FileMark]) -> None:
         """After the start: what was renamed while nobody looked is read to its end, under its new name in the same folder."""
-        inodes = {_inode(key) for key in self._followed}
+        inodes = {inode_of(key) for key in self._followed}
         for key, mark in remembered.items():
             section = next((one for one in self._sections if fnmatchcase(mark.path, one.path)), None)
-            if section is None or mark.closed or _inode(key) in inodes:
+            if section is None or mark.closed or inode_of(key) in inodes:
                 continue
-            path = _named_otherwise(key, mark)
+            path = named_otherwise(key, mark)
             if path is not None:
                 self._find(section, path, False, remembered, mark.path)
                 continue
@@ -268,18 +260,26 @@ class GrowingFiles:
         name = device_of(Path(path).name)
         try:
             with os.scandir(Path(path).parent) as entries:
-                beside = [
-                    (found.st_mtime, entry.path)
-                    for entry in islice(entries, _MOST_MATCHES)
-                    if entry.path != path and entry.is_file(follow_symlinks=False) and device_of(entry.name) == name
-                    if (found := entry.stat()).st_mtime >= since and self._unknown(_key(found))
-                ]
+                beside = {
+                    entry.name: entry.stat(follow_symlinks=False)
+                    for entry in islice(entries, MOST_ENTRIES)
+                    if entry.is_file(follow_symlinks=False) and device_of(entry.name) == name
+                }
         except OSError:
             return
-        for written, other in sorted(beside):
-            self._met.pop(other, None)
-            if not self._find(section, other, False, {}, path) and other in self._met and written > since:
-                self._gone[other] = self._met[other]
+        for entry, found in sorted(beside.items(), key=lambda item: item[1].st_mtime):
+            other = str(Path(path).with_name(entry))
+            being_packed = (
+                plain := unpacked_name(entry)
+            ) != entry and plain in beside  # once done, it has the old time
+            if other == path or being_packed or found.st_mtime < since or not self._unknown(key_of(found)):
+                continue
+            told = self._met.pop(other, None)
+            if not self._find(section, other, False, {}, path) and other in self._met:
+                if found.st_mtime > since:
+                    self._gone[other] = self._met[other]
+                elif told is None:
+                    del self._met[other]
 
     def _unknown(self, key: str) -> bool:
         return key not in self._followed and self._positions.get(key) is None
@@ -288,7 +288,7 @@ class GrowingFiles:
         """A file whose name leads elsewhere, and which nobody has written to for a while, is finished."""
         rest = one.framing.finish()
         size = os.fstat(one.handle).st_size
-        one.mark = FileMark(one.mark.path, size, False, _proof(one.handle, size), time.time(), closed=True)
+        one.mark = FileMark(one.mark.path, size, False, proof_of(one.handle, size), time.time(), closed=True)
         if self._intake.put_read(Chunk(one.source, rest, place=Place(one.key, one.mark.to_text()))):
             os.close(one.handle)
             del self._followed[one.key]
@@ -301,17 +301,21 @@ class GrowingFiles:
 
     def _read(self, one: _Followed) -> bool:
         """Read on in a file, a bounded piece. Was there anything?"""
+        read = False
         try:
             found = os.fstat(one.handle)
-            if found.st_size == one.at:
+            if found.st_size == one.at and found.st_mtime_ns == one.settled:
                 return False
-            truncated = found.st_size < one.at or _proof(one.handle, one.mark.offset) != one.mark.proof
+            # Within the grain of its times, a file may be truncated and grow again to where it was.
+            one.settled = found.st_mtime_ns if time.time() - found.st_mtime > _GRAIN_SECONDS else 0
+            truncated = found.st_size < one.at or proof_of(one.handle, one.mark.offset) != one.mark.proof
             if truncated and not self._begin_anew(one):
                 return False
             for _ in range(_PIECES):
                 piece = os.pread(one.handle, _PIECE, one.at)
                 if not piece:
                     break
+                read = True
                 one.at += len(piece)
                 one.grew = time.monotonic()
                 if not self._hand_over(one, piece, found.st_mtime):
@@ -319,7 +323,7 @@ class GrowingFiles:
         except OSError as error:  # a network folder that went away; it may come back
             self._trouble(one.mark.path, f"It cannot be read: {error.strerror}.")
             return False
-        return True
+        return read
 
     def _begin_anew(self, one: _Followed) -> bool:
         """It was truncated. What stood unfinished was a line."""
@@ -338,7 +342,7 @@ class GrowingFiles:
         offset = one.at - one.framing.unfinished
         if not lines and not overflow:
             return True
-        mark = FileMark(one.mark.path, offset, one.framing.skipping, _proof(one.handle, offset), time.time())
+        mark = FileMark(one.mark.path, offset, one.framing.skipping, proof_of(one.handle, offset), time.time())
         reference = int(written * 1000) if time.time() - written > _OLD_SECONDS else None
         if not self._intake.put_read(Chunk(one.source, lines, overflow, reference, Place(one.key, mark.to_text()))):
             return False
@@ -351,46 +355,8 @@ def _matches(pattern: str) -> Iterator[tuple[str, bool]]:
     if not glob.has_magic(pattern):
         yield pattern, True
         return
-    for path in islice(glob.iglob(pattern), _MOST_MATCHES):  # noqa: PTH207 - folders in patterns
+    for path in islice(glob.iglob(pattern), MOST_ENTRIES):  # noqa: PTH207 - folders in patterns
         yield path, False
-
-
-def _key(found: os.stat_result) -> str:
-    return f"{PREFIX}{found.st_dev}:{found.st_ino}"
-
-
-def _inode(key: str) -> int:
-    return int(key.rpartition(":")[2])
-
-
-def _proof(handle: int, offset: int) -> str:
-    """What confirms that the bytes before a position are those that were read."""
-    if not offset:
-        return ""
-    first = os.pread(handle, min(_PROOF, offset), 0)
-    last = os.pread(handle, min(_PROOF, offset), offset - min(_PROOF, offset))
-    return hashlib.sha256(first + last).hexdigest()[:32]
-
-
-def _renumbered(key: str, path: str, handle: int, remembered: dict[str, FileMark]) -> FileMark | None:
-    """The mark of the same file when its file system has another number since the machine was started anew."""
-    size = os.fstat(handle).st_size
-    for other, mark in remembered.items():
-        if _inode(other) == _inode(key) and mark.path == path and size >= mark.offset:
-            return mark
-    return None
-
-
-def _named_otherwise(key: str, mark: FileMark) -> str | None:
-    """Where a file is now that was renamed within its folder."""
-    try:
-        with os.scandir(os.path.dirname(mark.path)) as entries:  # noqa: PTH120 - paths are text here
-            for entry in islice(entries, _MOST_MATCHES):
-                if entry.inode() == _inode(key) and entry.is_file(follow_symlinks=False):
-                    return entry.path
-    except OSError:
-        return None
-    return None
 
 
 def _source(section: WatchedFile, path: str) -> str:

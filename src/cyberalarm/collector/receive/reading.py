@@ -170,14 +170,19 @@ def _pieces(lines: BinaryIO, mark: Mark) -> Iterator[tuple[bytes, int, Mark]]:
 
 def device_of(name: str) -> str:
     """The device that a file's name tells of: without what rotation and compression add; an address, if that is what is left."""
-    plain = name
-    while (shorter := _PACKED.sub("", plain)) != plain:
-        plain = shorter
+    plain = unpacked_name(name)
     rest = _NUMBER.sub("", _DATE.sub("", plain))
     for candidate in (plain, plain.removesuffix(".log"), rest.removesuffix(".log")):
         if is_address(candidate):
             return candidate
     return rest or name
+
+
+def unpacked_name(name: str) -> str:
+    """A file's name without what compression adds."""
+    while (shorter := _PACKED.sub("", name)) != name:
+        name = shorter
+    return name
 
 
 def is_address(text: str) -> bool:
