@@ -1,7 +1,7 @@
 """A PostgreSQL cluster of its own for a test process: Debian's programs, a temporary folder, a Unix socket, no fsync.
 
-`CYBERALARM_TEST_POSTGRESQL=1` makes `tests/conftest.py` use it for the relational database of the whole process. The server ends with the
-process, and runs as another user where the process is root's, since PostgreSQL refuses root.
+`CYBERALARM_TEST_POSTGRESQL=1` makes `tests/conftest.py` use it for the relational database of the whole process. The
+server ends with the process, and runs as another user where the process is root's, since PostgreSQL refuses root.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ import tempfile
 from pathlib import Path
 
 _USER = "postgres"
-_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB", "max_connections": "60"}
+_FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "64MB",
+    "max_connections": "60",
+}
 
 
 def programs() -> Path | None:
@@ -36,7 +42,9 @@ class PostgreSQL:
         if self._account:
             os.chown(self.folder, self._account.pw_uid, self._account.pw_gid)
         self._server: subprocess.Popen[bytes] | None = None
-        self._run("initdb", "-D", str(self.folder / "db"), "-U", "cyberalarm", "--auth=trust", "-E", "UTF8", "--no-sync")
+        self._run(
+            "initdb", "-D", str(self.folder / "db"), "-U", "cyberalarm", "--auth=trust", "-E", "UTF8", "--no-sync"
+        )
         atexit.register(self.remove)
         self.start()
         self._run("createdb", "-h", str(self.folder), "-U", "cyberalarm", "cyberalarm")
