@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from cyberalarm.central import config as configuration
-from cyberalarm.central.databases import DATABASE_PASSWORD, EVENT_STORE_PASSWORD
+from cyberalarm.central.databases import DATABASE_PASSWORD, EVENT_STORE_PASSWORD, Database, EventStoreAddress
 from cyberalarm.central.events.engine import ClickHouseServers, place_of
 from cyberalarm.core.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SERVERS = """
 [database]
@@ -108,3 +105,12 @@ def test_a_profile_that_is_said_agrees_with_the_databases(folder: Path) -> None:
     place = place_of(told)
     assert isinstance(place, ClickHouseServers)
     assert place.cluster == "network"
+
+
+def test_every_key_of_the_databases_is_documented() -> None:
+    told = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
+    for section, model in (("database", Database), ("event_store", EventStoreAddress)):
+        for key in set(model.model_fields) - {"password"}:
+            assert f"| `{section}.{key}` |" in told, key
+    for variable in (DATABASE_PASSWORD, EVENT_STORE_PASSWORD):
+        assert f"`{variable}`" in told

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,12 +22,12 @@ from tests.servers.running import ClickHouseHttp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = [
     pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed (make system)"),
     pytest.mark.slow,
 ]
+ROOT = Path(__file__).parents[2]
 PARTS = ("web", "ingest", "worker")
 PROGRAM = "from cyberalarm.cli.app import main; main()"
 
@@ -161,6 +163,44 @@ def test_servers_that_go_and_return_are_found_again(centre: Centre) -> None:
     centre.events.start()
     for part in PARTS:
         centre.ready(part)
+
+
+@pytest.fixture
+def proxied(centre: Centre, tmp_path: Path) -> Iterator[int]:
+    """nginx with the configuration of deploy/centre, but for names, ports and what its version does not know."""
+    port, keys = free_port(), centre.folder / "data" / "keys"
+    text = (ROOT / "deploy" / "centre" / "nginx.conf").read_text()
+    for written, here in {
+        "web:8443": f"127.0.0.1:{centre.ports['web']}",
+        "ingest:8443": f"127.0.0.1:{centre.ports['ingest']}",
+        "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
+        "http2 on;": "",
+        "/var/lib/cyberalarm-centre/keys": str(keys),
+        "/tmp/nginx.pid": str(tmp_path / "pid"),
+        "worker_processes auto;": "worker_processes 1; daemon off; master_process off;",
+        "access_log off;": f"access_log off; client_body_temp_path {tmp_path}; proxy_temp_path {tmp_path};",
+    }.items():
+        assert written in text
+        text = text.replace(written, here)
+    (tmp_path / "nginx.conf").write_text(text)
+    command = ["nginx", "-e", "stderr", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
+    running = subprocess.Popen(command)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with socket.socket() as one:
+            if one.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    yield port
+    running.terminate()
+    running.wait(10)
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed (make system)")
+def test_the_proxy_hands_each_part_what_is_its_own(centre: Centre, proxied: int) -> None:
+    centre.ports["proxy"] = proxied
+    assert centre.get("proxy", "/") == 200
+    assert centre.get("proxy", "/api/collector/v1/introduction") == 400, "the ingest process asks for a parameter"
 
 
 # Last: it ends them.

@@ -247,7 +247,6 @@ def _settings(servers: ClickHouseServers) -> dict[str, object]:
         "insert_quorum": "auto",  # a receipt stands on the majority of a shard's replicas
         "distributed_foreground_insert": 1,
         "distributed_product_mode": "global",
-        "optimize_skip_unused_shards": 1,
         "load_balancing": "in_order",
     }
 
