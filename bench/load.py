@@ -4,7 +4,7 @@
 
 The centre is `cyberalarm central serve`, a process of its own with TLS. Each collector has a key and a chain of its own and sends
 a bundle a minute, as real ones do: a connection for each (they rest between bundles), one envelope at a time, back-off with jitter
-after a failure, the same envelope again until its receipt comes. A share (`--burst`) sends within two seconds of the full minute, as
+after a failure, the same envelope until its receipt comes. A share (`--burst`) sends within two seconds of the full minute, as
 after a power cut; the others are spread over it. A share (`--restarts`) drops its connection in each minute after it has sent an
 envelope and before the answer, and sends the same again. Envelopes are sealed beforehand, so that little but the centre works while
 it is measured; the sender's share of the processor is shown. Every receipt is verified afterwards, and the rows are counted in the
