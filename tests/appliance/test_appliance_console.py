@@ -148,6 +148,12 @@ def test_a_wrong_answer_is_said_and_asked_again(machine: Machine) -> None:
     assert machine.is_enrolled
 
 
+def test_a_router_of_another_network_is_asked_for_again(machine: Machine) -> None:
+    seen = meets(machine, "", "192.168.1.50/24", "192.168.2.1", "192.168.1.50/24", "192.168.1.1", "")
+    assert "That cannot be used: the gateway is another machine of the network 192.168.1.0/24" in seen
+    assert "Gateway=192.168.1.1\n" in machine.fixed_network.read_text()
+
+
 def test_a_refused_token_is_asked_again_in_the_centres_words(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REFUSE", "token-used")
     assert "The token was used." in meets(machine, "", "", "", "", TOKEN)

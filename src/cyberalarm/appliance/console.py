@@ -144,7 +144,7 @@ class Console:
             self._machine.set_network(None)
             return
         wanted = answers.checked_interface(answer)
-        gateway = answers.checked_address(self._screen.ask("Gateway (your router), such as 192.168.1.1:"))
+        gateway = answers.checked_gateway(self._screen.ask("Gateway (your router), such as 192.168.1.1:"), wanted)
         servers = (
             self._screen.ask(f"DNS servers, with blanks between them (Enter: {gateway}):").replace(",", " ").split()
         )
