@@ -214,7 +214,7 @@ class Console:
     def _watch(self) -> None:
         """Show how things are, until somebody asks for the menu. Looking takes seconds: what was seen before stands until then."""
         self._screen.clear()
-        self._say("CyberAlarm collector", "", "Looking how things are …")
+        self._say("CyberAlarm collector", "", *self._where_to_send(), "", "Looking how things are …")
         while self._machine.is_enrolled:
             seen = self._how_things_are()
             self._screen.clear()
@@ -222,18 +222,19 @@ class Console:
             if self._screen.key(_LOOK_SECONDS) == "m":
                 self._menu()
 
-    def _how_things_are(self) -> list[str]:
+    def _where_to_send(self) -> list[str]:
         found = self._machine.addresses()
-        if found:
-            seen = ["Point your firewall's syslog at:", *(f"    {one}   port 514, UDP or TCP" for one in found[:4])]
-        else:
-            seen = ["This machine has no address: nothing can be sent to it. Is its network card connected?"]
+        if not found:
+            return ["This machine has no address: nothing can be sent to it. Is its network card connected?"]
+        return ["Point your firewall's syslog at:", *(f"    {one}   port 514, UDP or TCP" for one in found[:4])]
+
+    def _how_things_are(self) -> list[str]:
         try:
             words = summary(self._machine.links(), starting=self._machine.is_starting)
         except CyberAlarmError as error:
             words = _told(error)
         looked = f"Looked at {time.strftime('%H:%M:%S', time.gmtime())} UTC, and again every half minute."
-        return ["CyberAlarm collector", "", *seen, "", *words, "", looked]
+        return ["CyberAlarm collector", "", *self._where_to_send(), "", *words, "", looked]
 
     def _menu(self) -> None:
         choices: dict[str, tuple[str, Callable[[], None]]] = {
