@@ -23,7 +23,7 @@ from tests.whole.centres import RealCentre
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = pytest.mark.timeout(7200)
 
 
 @pytest.fixture(scope="module")

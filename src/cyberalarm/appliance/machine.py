@@ -205,7 +205,8 @@ class Machine:
                 command, input=given, capture_output=True, text=True, errors="replace", timeout=_PATIENCE, check=False
             )
         except subprocess.TimeoutExpired as error:
-            raise CommandFailedError(f"{program} took longer than {_PATIENCE:.0f} seconds.") from error
+            slow = f"{program} took longer than {_PATIENCE:.0f} seconds: this machine is very busy, or too slow."
+            raise CommandFailedError(slow) from error
         except OSError as error:
             raise CommandFailedError(f"{program} could not be started: {error.strerror}.") from error
         if done.returncode not in ends:
