@@ -25,6 +25,7 @@ SCRIPTS = {
     "spool.py": "Seven days of bundles in the spool, and on their way",
     "ingest.py": "The centre's receiving side",
     "store.py": "The event store",
+    "backup.py": "Backing up and restoring the centre",
     "drift.py": "What watching for drift costs a collector",
     "scanner.py": "The scanner",
 }

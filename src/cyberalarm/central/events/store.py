@@ -68,8 +68,8 @@ class EventStore:
         self._closed = False
 
     @classmethod
-    def open(cls, directory: Path) -> EventStore:
-        """Open the store in a folder, make it if there is none, and bring its tables up to date.
+    def open(cls, directory: Path, *, bare: bool = False) -> EventStore:
+        """Open the store in a folder, make it if there is none, and bring its tables up to date; `bare` leaves them alone.
 
         Raises StoreHeldError when another process, or this one, has it open already.
         """
@@ -77,7 +77,8 @@ class EventStore:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         store = cls(directory, _take_lock(directory))
         try:
-            store._migrate()
+            if not bare:
+                store._migrate()
         except BaseException:
             store.close()
             raise
