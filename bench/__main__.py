@@ -26,6 +26,7 @@ SCRIPTS = {
     "ingest.py": "The centre's receiving side",
     "load.py": "Many collectors at once",
     "store.py": "The event store",
+    "backup.py": "Backing up and restoring the centre",
     "drift.py": "What watching for drift costs a collector",
     "scanner.py": "The scanner",
 }

@@ -15,7 +15,13 @@ import tempfile
 from pathlib import Path
 
 _USER = "postgres"
-_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB", "max_connections": "60"}
+_FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "64MB",
+    "max_connections": "60",
+}
 
 
 def programs() -> Path | None:
@@ -36,7 +42,9 @@ class PostgreSQL:
         if self._account:
             os.chown(self.folder, self._account.pw_uid, self._account.pw_gid)
         self._server: subprocess.Popen[bytes] | None = None
-        self._run("initdb", "-D", str(self.folder / "db"), "-U", "cyberalarm", "--auth=trust", "-E", "UTF8", "--no-sync")
+        self._run(
+            "initdb", "-D", str(self.folder / "db"), "-U", "cyberalarm", "--auth=trust", "-E", "UTF8", "--no-sync"
+        )
         atexit.register(self.remove)
         self.start()
         self._run("createdb", "-h", str(self.folder), "-U", "cyberalarm", "cyberalarm")

@@ -14,6 +14,7 @@ import uvicorn
 from django.core.management import call_command
 
 from cyberalarm.central.asgi import application
+from cyberalarm.central.backup.taking import forget_broken_off
 from cyberalarm.central.commands import control_commands
 from cyberalarm.central.connections import TimedBodies, protocol
 from cyberalarm.central.control import Control
@@ -56,6 +57,7 @@ def serve(config: CentralConfig, progress: Callable[[str], None]) -> None:
         progress("Opening the event store")
         store = stores.EventStore.open(config.data / "events")
         parts.callback(store.close)
+        forget_broken_off(config.data)
         progress("Preparing the relational database")
         call_command("migrate", interactive=False, verbosity=0)
         stores.use(store)

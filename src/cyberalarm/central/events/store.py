@@ -61,15 +61,17 @@ class EventStore:
         self._engine = engine
 
     @classmethod
-    def open(cls, where: Path | ClickHouseServers) -> EventStore:
+    def open(cls, where: Path | ClickHouseServers, *, bare: bool = False) -> EventStore:
         """Open the store in a folder, or on servers; make it if there is none, and bring its tables up to date.
 
+        `bare` leaves tables alone.
         Of several processes on servers only one may do so at a time. Raises StoreHeldError when another process, or this one,
         has the folder open already, StoreAwayError when no server answers.
         """
         store = cls(connect(where))
         try:
-            store._migrate()
+            if not bare:
+                store._migrate()
         except BaseException:
             store.close()
             raise

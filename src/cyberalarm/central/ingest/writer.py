@@ -30,7 +30,7 @@ from django.db import close_old_connections, connection, transaction
 from cyberalarm.central.enrolment.models import Chain
 from cyberalarm.central.enrolment.services import milliseconds
 from cyberalarm.central.events.arrow import Origin, with_origin
-from cyberalarm.central.ingest import standing, totals
+from cyberalarm.central.ingest import quiet, standing, totals
 from cyberalarm.central.ingest.chain import check_chain
 from cyberalarm.central.ingest.errors import BusyError, StoreUnavailableError
 from cyberalarm.central.ingest.hearing import note_heard, sealed_at
@@ -153,7 +153,8 @@ class Writer:
             if self._unclean:
                 self.recover()
                 self._unclean = False
-            stored = self._commit(group)
+            with quiet.storing():
+                stored = self._commit(group)
         except Exception as error:
             self._unclean = True
             log.exception("ingest.store_failed", envelopes=len(group))
