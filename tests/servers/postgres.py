@@ -7,11 +7,14 @@ server ends with the process, and runs as another user where the process is root
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 _USER = "postgres"
@@ -28,6 +31,11 @@ def programs() -> Path | None:
     """The folder with initdb and postgres of the newest version there is; None where the package is not installed."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     return found[-1].parent if found else None
+
+
+def _end_with_the_process() -> None:
+    """Linux: SIGQUIT when the process that started this one ends, killed or not (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
 
 
 class PostgreSQL:
@@ -59,6 +67,7 @@ class PostgreSQL:
             [str(self._binaries / "postgres"), "-D", str(self.folder / "db"), "-k", str(self.folder), "-h", "", *told],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            preexec_fn=_end_with_the_process,  # noqa: PLW1509 - no thread of ours runs yet
             **self._as_user(),
         )
         self._run("pg_isready", "-h", str(self.folder), "-U", "cyberalarm", "-t", "20", tries=100)
@@ -66,7 +75,7 @@ class PostgreSQL:
     def stop(self) -> None:
         """At once, as when its machine ends: open connections are cut."""
         if self._server is not None:
-            self._server.send_signal(3)  # SIGQUIT: immediate shutdown
+            self._server.send_signal(signal.SIGQUIT)  # immediate shutdown
             self._server.wait(20)
             self._server = None
 
@@ -78,8 +87,6 @@ class PostgreSQL:
         return {"user": self._account.pw_uid, "group": self._account.pw_gid, "cwd": "/"} if self._account else {}
 
     def _run(self, program: str, *arguments: str, tries: int = 1) -> None:
-        import time
-
         for left in range(tries, 0, -1):
             done = subprocess.run([str(self._binaries / program), *arguments], capture_output=True, **self._as_user())
             if done.returncode == 0:
