@@ -3,11 +3,11 @@
 Invariants:
 - one process holds the store's folder, and one `EventStore` in it: a lock file says which; any death frees it
 - `insert` returns only when the rows are on disk (the table's own fsync settings): all of them or, after an
-  error, possibly some; `delete_bundle` removes what an interrupted bundle left behind
+  error, possibly some: the same rows under the same token complete them (`inserting` says how)
 - every read names a scope; the text of every read is a checked file (`queries`), its values travel beside it
 - safe to call from any thread: each call leases a client of its own
 
-What it does not do: decide what is valid (ingest does), deduplicate, or keep anything but events.
+What it does not do: decide what is valid (ingest does), recognise envelopes that came twice, or keep anything but events.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from . import queries
 from .arrow import check_stored
 from .errors import EventStoreError, QueryParameterError, StoreHeldError, StoreNotRunningError
+from .inserting import blocks_of, settings_for
 from .rows import Row, plain
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ log = structlog.get_logger(__name__)
 
 Parameter = int | float | str | datetime | list[int] | list[str]
 
-# A bundle may hold old lines (replayed years of logs); months are partitions; the engine's own bound is 100.
-_MOST_MONTHS_AT_ONCE = 1200
 # No page or job may hold the engine longer than this.
 _LONGEST_QUERY_SECONDS = 120
 # The SQL here asks nothing about members: it tells one bundle by its sender and number, and counts parts.
@@ -87,18 +86,18 @@ class EventStore:
     def directory(self) -> Path:
         return self._directory
 
-    def insert(self, table: pa.Table) -> None:
+    def insert(self, table: pa.Table, token: str | None = None) -> None:
         """Store rows that have `arrow.stored_schema()`; they are on disk when this returns.
 
-        Raises EventTableError before anything is stored, EventStoreError when storing failed on the way.
+        The same rows under the same token again add what the first attempt left out, and nothing twice: neither here nor in any
+        rollup. Raises EventTableError before anything is stored, EventStoreError when storing failed on the way.
         """
         check_stored(table)
+        settings = settings_for(token)
         if not table.num_rows:
             return
-        # One dictionary for all chunks: the stream's reader on the other side knows no second one.
-        whole = table.unify_dictionaries()
         with self._client() as client:
-            client.insert_arrow("events", whole, settings={"max_partitions_per_insert_block": _MOST_MONTHS_AT_ONCE})
+            client.insert_arrow("events", blocks_of(table), settings=settings)
 
     def delete_bundle(self, collector: int, sequence: int) -> None:
         """Remove every row of one bundle. For recovery only: it rewrites the parts that it touches."""
