@@ -14,6 +14,7 @@ import uvicorn
 from django.core.management import call_command
 
 from cyberalarm.central.asgi import application
+from cyberalarm.central.backup.taking import forget_broken_off
 from cyberalarm.central.commands import control_commands
 from cyberalarm.central.connections import TimedBodies, protocol
 from cyberalarm.central.control import Control
@@ -21,6 +22,7 @@ from cyberalarm.central.enrolment.keys import centre_keys, told_of_changes
 from cyberalarm.central.events import store as stores
 from cyberalarm.central.ingest import services as ingest
 from cyberalarm.central.ingest.bodies import BoundedBodies
+from cyberalarm.central.ingest.front import EnvelopeFront
 from cyberalarm.central.jobs.supervisor import Supervisor
 from cyberalarm.core.errors import ConfigurationError
 
@@ -55,6 +57,7 @@ def serve(config: CentralConfig, progress: Callable[[str], None]) -> None:
         progress("Opening the event store")
         store = stores.EventStore.open(config.data / "events")
         parts.callback(store.close)
+        forget_broken_off(config.data)
         progress("Preparing the relational database")
         call_command("migrate", interactive=False, verbosity=0)
         stores.use(store)
@@ -93,7 +96,7 @@ def _listen(config: CentralConfig) -> socket.socket:
 def _run_server(config: CentralConfig, listener: socket.socket) -> None:
     keys = centre_keys(config)
     settings = uvicorn.Config(
-        TimedBodies(BoundedBodies(application)),  # type: ignore[arg-type]  # Django types ASGI messages as plain dicts
+        TimedBodies(BoundedBodies(EnvelopeFront(application))),  # type: ignore[arg-type]  # Django types ASGI messages as plain dicts
         http=protocol(config.connections_per_address),
         ssl_certfile=str(keys.certificate.certificate),
         ssl_keyfile=str(keys.certificate.key),

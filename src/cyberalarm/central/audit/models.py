@@ -41,6 +41,7 @@ class Action(models.TextChoices):
     FINDING_REOPENED = "finding-reopened", "Opened a finding again"
     COLLECTOR_KEY_CHANGED = "collector-key-changed", "Changed its signing key"
     CENTRE_KEY_ANNOUNCED = "centre-key-announced", "Announced a key of the centre"
+    JOB_ASKED = "job-asked", "Had a background job run"
     CENTRE_KEY_CHANGED = "centre-key-changed", "Changed a key of the centre"
 
 

@@ -30,7 +30,7 @@ from django.db import close_old_connections, connection, transaction
 from cyberalarm.central.enrolment.models import Chain
 from cyberalarm.central.enrolment.services import milliseconds
 from cyberalarm.central.events.arrow import Origin, with_origin
-from cyberalarm.central.ingest import standing, totals
+from cyberalarm.central.ingest import quiet, standing, totals
 from cyberalarm.central.ingest.chain import check_chain
 from cyberalarm.central.ingest.errors import BusyError, StoreUnavailableError
 from cyberalarm.central.ingest.hearing import note_heard, sealed_at
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-MOST_WAITING = 64  # bundles in the queue; more are answered with 503
+MOST_WAITING = 256  # bundles in the queue; more are answered with 503
 MOST_ROWS_AT_ONCE = 1_000_000  # in one insert, beyond which a larger one is no faster
 
 AfterStep = Callable[[str], None]
@@ -153,7 +153,8 @@ class Writer:
             if self._unclean:
                 self.recover()
                 self._unclean = False
-            stored = self._commit(group)
+            with quiet.storing():
+                stored = self._commit(group)
         except Exception as error:
             self._unclean = True
             log.exception("ingest.store_failed", envelopes=len(group))

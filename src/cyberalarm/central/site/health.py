@@ -29,7 +29,7 @@ from cyberalarm.central.findings.backlog import Standing, standing
 from cyberalarm.central.ingest import services as ingest
 from cyberalarm.central.ingest.models import Envelope
 from cyberalarm.central.jobs.models import JobRun
-from cyberalarm.central.jobs.schedule import late
+from cyberalarm.central.jobs.schedule import late, long_after
 from cyberalarm.central.jobs.supervisor import supervised_since
 from cyberalarm.central.jobs.work import default_jobs
 from cyberalarm.central.members.models import Collector
@@ -169,12 +169,22 @@ def judged_job(job: Job, last: JobRun | None, done: datetime | None, since: date
     """Judge a job by its latest run, its last success, and since when this process runs it."""
     name = f"Job: {job.name}"
     words = f"Last done on {done.astimezone(UTC):%d %B %Y at %H:%M} UTC." if done else "Not done yet."
-    failed = last is not None and last.state == JobRun.State.FAILED
+    given_up = last is not None and last.state == JobRun.State.GIVEN_UP
+    failed = given_up or (last is not None and last.state == JobRun.State.FAILED)
     if last is not None and failed:
         words += f" Failed {last.attempts} times in a row: {last.result}."
+    if given_up:
+        words += " It is not tried again before its next time."
+    hangs = last is not None and last.state == JobRun.State.RUNNING and now - last.started > long_after(job.every)
+    if last is not None and hangs:
+        words += f" It has been running since {last.started.astimezone(UTC):%d %B at %H:%M} UTC, which is too long."
     is_late = late(job.every, now, done, since)
     step = "See the centre's log for this job; it is tried again by itself." if failed or is_late else ""
-    return Check(name, good=not (failed or is_late), words=words, next_step=step, grave=is_late)
+    if given_up:
+        step = "Mend what its code says, then run it again on the page of jobs."
+    elif hangs:
+        step = "Restarting the process that runs it cuts it off; it is then done again (docs/operating.md)."
+    return Check(name, good=not (failed or is_late or hangs), words=words, next_step=step, grave=is_late)
 
 
 def _refusals() -> Check:
