@@ -22,13 +22,13 @@ from cyberalarm.central.jobs.owning import surely_gone, this_process
 from cyberalarm.central.jobs.schedule import MOST_TRIES, Every, wait_after
 from cyberalarm.central.jobs.supervisor import Supervisor, run_if_due, supervised_since
 from cyberalarm.central.jobs.work import Job, default_jobs
+from cyberalarm.central.members.models import Member
 from cyberalarm.core.errors import CyberAlarmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cyberalarm.central.events.store import EventStore
-    from cyberalarm.central.members.models import Member
 
 NOW = datetime(2026, 11, 20, 8, 5, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -382,6 +382,7 @@ def test_the_centre_s_own_jobs_find_and_report(store: EventStore, members: list[
     from cyberalarm.central.reports.models import Report
 
     Report.objects.all().delete()
+    Member.objects.update(created=NOW - timedelta(days=30))
     monday = datetime(2026, 11, 9, 10, tzinfo=UTC)
     rows = [
         {
@@ -407,4 +408,19 @@ def test_the_centre_s_own_jobs_find_and_report(store: EventStore, members: list[
     assert Report.objects.filter(member=one).count() == 1
     # One for each of four members; the nation, three regions and three forces, for the week and for the month.
     assert Report.objects.count() == 4 + 2 * (1 + len({m.region for m in members}) + 3)
+    Report.objects.all().delete()
+
+
+def test_who_joined_since_has_a_report_only_about_old_logs(store: EventStore, members: list[Member]) -> None:
+    from cyberalarm.central.reports.models import Report
+
+    Report.objects.all().delete()
+    Member.objects.update(created=NOW)
+    replayed = members[1]
+    row = {"time": NOW - timedelta(days=2), "sensor": "firewall", "action": "blocked", "src_ip": "198.18.0.9"}
+    origin = Origin(replayed.pk, 2, 1, replayed.force, replayed.region, NOW)
+    store.insert(with_origin(table_of([row]), origin))
+    [job] = [job for job in default_jobs() if job.name == "reports"]
+    assert run_if_due(job, store, at(NOW + timedelta(hours=1)))
+    assert [report.member for report in Report.objects.exclude(member=None)] == [replayed]
     Report.objects.all().delete()

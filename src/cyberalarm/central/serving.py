@@ -22,6 +22,7 @@ from cyberalarm.central.enrolment.keys import centre_keys, told_of_changes
 from cyberalarm.central.events import store as stores
 from cyberalarm.central.ingest import services as ingest
 from cyberalarm.central.ingest.bodies import BoundedBodies
+from cyberalarm.central.ingest.front import EnvelopeFront
 from cyberalarm.central.jobs.supervisor import Supervisor
 from cyberalarm.core.errors import ConfigurationError
 
@@ -95,7 +96,7 @@ def _listen(config: CentralConfig) -> socket.socket:
 def _run_server(config: CentralConfig, listener: socket.socket) -> None:
     keys = centre_keys(config)
     settings = uvicorn.Config(
-        TimedBodies(BoundedBodies(application)),  # type: ignore[arg-type]  # Django types ASGI messages as plain dicts
+        TimedBodies(BoundedBodies(EnvelopeFront(application))),  # type: ignore[arg-type]  # Django types ASGI messages as plain dicts
         http=protocol(config.connections_per_address),
         ssl_certfile=str(keys.certificate.certificate),
         ssl_keyfile=str(keys.certificate.key),

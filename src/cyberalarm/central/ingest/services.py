@@ -54,7 +54,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MINIMUM_VERSION = "0.1.0"  # of a collector that this centre still understands
-MOST_AT_ONCE = 32  # envelopes that are opened and stored; each may take some 200 MB while it is opened
+MOST_AT_ONCE = 128  # envelopes in hand
+MOST_OPENING = 4  # of them are being opened; each may take some 200 MB meanwhile
+MOST_OPENED = 1024**3  # bytes of rows that wait to be stored
 MOST_BYTES = 256 * 1024 * 1024  # of envelopes in memory: four of the longest, or thousands of usual ones
 LONGEST_WAIT_FOR_ROOM = 10.0  # seconds, and as long again for the turn
 LONGEST_WAIT = 60.0  # seconds for a group commit; shorter than a collector waits for an answer
@@ -79,6 +81,8 @@ class Ingest:
         self._after_step = after_step
         self._writer = Writer(store, keys.receipts, after_step)
         self._places = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._opening = threading.BoundedSemaphore(MOST_OPENING)
+        self._opened = Room(MOST_OPENED, LONGEST_WAIT_FOR_ROOM)
         self._room = Room(MOST_BYTES, LONGEST_WAIT_FOR_ROOM)
         self._turns = Turns(MAX_ENVELOPE, LONGEST_WAIT_FOR_ROOM)
         self._guard = threading.Lock()
@@ -132,9 +136,11 @@ class Ingest:
             receipt = self._seen(digest)
             if receipt is None:
                 check_chain(header, *self._chain(collector))
-                bundle = self._open(envelope, header, digest, collector)
-                self._keep(collector, header, envelope)
-                receipt = self._submit(bundle)
+                with self._opening:
+                    bundle = self._open(envelope, header, digest, collector)
+                with self._opened.lent(bundle.events.nbytes):
+                    self._keep(collector, header, envelope)
+                    return _awaited(self._submit(bundle))
             return _awaited(receipt)
 
     @contextmanager

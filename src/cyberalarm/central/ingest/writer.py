@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-MOST_WAITING = 64  # bundles in the queue; more are answered with 503
+MOST_WAITING = 256  # bundles in the queue; more are answered with 503
 MOST_ROWS_AT_ONCE = 1_000_000  # in one insert, beyond which a larger one is no faster
 
 AfterStep = Callable[[str], None]

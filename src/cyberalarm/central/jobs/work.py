@@ -137,7 +137,13 @@ def make_reports(store: EventStore, now: datetime) -> str:
     from cyberalarm.central.reports.period import Period
 
     period = Period.last_week(now)
-    members = list(Member.objects.filter(status=Member.Status.APPROVED).order_by("pk"))
+    # Who joined since has no week to be told of, unless old logs were replayed.
+    active = {
+        row.number("member")
+        for row in store.query("active_members", Scope.national(), start=period.start, end=period.end)
+    }
+    approved = Member.objects.filter(status=Member.Status.APPROVED).order_by("pk")
+    members = [one for one in approved if one.created < period.end or one.pk in active]
     made = failed = 0
     waiting = members
     while waiting:
