@@ -1,5 +1,5 @@
-"""One Django for all tests of this process, with its own configuration and a data folder that goes when the tests end; its relational
-database is SQLite, or a PostgreSQL server of this process's own where `CYBERALARM_TEST_POSTGRESQL` is set.
+"""One Django for all tests of this process, with its own configuration and a data folder that goes when the tests end; its
+relational database is SQLite, or a PostgreSQL server of this process's own where `CYBERALARM_TEST_POSTGRESQL` is set.
 
 Tests that need a centre with other settings start one as a process of its own.
 """

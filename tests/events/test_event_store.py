@@ -249,8 +249,8 @@ def test_closing_opening_and_migrating_again(
     second = EventStore.open(tmp_path / "second")
     second.insert(table([Given(1, {"time": START})]))
     second.close()
-    newer = [*stores._migrations(), ("9999_example", ["alter table events add column if not exists x UInt8"])]
-    monkeypatch.setattr(stores, "_migrations", lambda: newer)
+    newer = [*stores.migrations(), ("9999_example", ["alter table events add column if not exists x UInt8"])]
+    monkeypatch.setattr(stores, "migrations", lambda: newer)
     for _ in range(2):
         again = EventStore.open(tmp_path / "second")
         assert again.size()[0] == 1

@@ -47,7 +47,7 @@ _DELETE_BUNDLE = (
     "alter table events delete where collector = {collector:UInt32} and sequence = {sequence:UInt64}"
     " settings mutations_sync = 1"
 )
-_JOURNAL = (
+JOURNAL = (
     "create table if not exists migrations (name String, applied DateTime64(3, 'UTC'))"
     " engine = MergeTree order by name settings fsync_after_insert = 1, fsync_part_directory = 1"
 )
@@ -149,10 +149,10 @@ class EventStore:
     def _migrate(self) -> None:
         """Apply the migrations that this store has not had yet, in the order of their numbers."""
         with self._client() as client:
-            for statement in cluster.statements(_JOURNAL, self._engine.cluster):
+            for statement in cluster.statements(JOURNAL, self._engine.cluster):
                 client.command(statement)
             done = {row[0] for row in client.query("select name from migrations").result_rows}
-            for name, statements in _migrations():
+            for name, statements in migrations():
                 if name in done:
                     continue
                 for one in statements:
@@ -162,7 +162,7 @@ class EventStore:
                 log.info("event_store.migrated", migration=name)
 
 
-def _migrations() -> list[tuple[str, list[str]]]:
+def migrations() -> list[tuple[str, list[str]]]:
     """Every migration's name and statements; each statement must bear running twice, as after a crash."""
     folder = files(__package__).joinpath("migrations")
     found = sorted((p.name, p) for p in folder.iterdir() if re.fullmatch(r"\d{4}_\w+\.sql", p.name))
