@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.events.event_rows import emptied
+
 if TYPE_CHECKING:
     from cyberalarm.central.events.store import EventStore
 
@@ -18,6 +20,4 @@ def store(opened: EventStore) -> EventStore:
 @pytest.fixture
 def empty(store: EventStore) -> EventStore:
     """The module's store without any rows."""
-    with store._client() as client:
-        client.command("truncate table events")
-    return store
+    return emptied(store)

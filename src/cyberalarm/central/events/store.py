@@ -25,7 +25,7 @@ import clickhouse_connect
 import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from . import queries
+from . import filling, queries
 from .arrow import check_stored
 from .errors import EventStoreError, QueryParameterError, StoreHeldError, StoreNotRunningError
 from .inserting import blocks_of, settings_for
@@ -117,11 +117,11 @@ class EventStore:
         return int(answer.result_rows[0][0])
 
     def query(self, name: str, scope: Scope, **parameters: Parameter) -> list[Row]:
-        """Run the query file of this name within a scope.
+        """Run the query file of this name within a scope: over whole days of UK time, its form for the rollups, if it has one.
 
         Raises QueryFileError when there is none, QueryParameterError when the parameters are not its own.
         """
-        return self.run(queries.load(name), scope, **parameters)
+        return self.run(queries.fitting(name, parameters), scope, **parameters)
 
     def run(self, query: queries.Query, scope: Scope, **parameters: Parameter) -> list[Row]:
         """Run a checked query (see `queries.parse`) within a scope."""
@@ -203,6 +203,7 @@ class EventStore:
                     continue
                 for statement in statements:
                     client.command(statement)
+                filling.fill(client, name)
                 client.insert("migrations", [[name, datetime.now(UTC)]], column_names=["name", "applied"])
                 log.info("event_store.migrated", migration=name)
 
