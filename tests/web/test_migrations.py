@@ -112,7 +112,9 @@ _VALUES: dict[type[models.Field], object] = {
     models.ForeignKey: 1,
 }
 # What a constraint of the table asks for beside.
-_ROWS: dict[str, dict[str, object]] = {"accounts.user": {"role": "operator", "scope_level": "national", "scope_code": ""}}
+_ROWS: dict[str, dict[str, object]] = {
+    "accounts.user": {"role": "operator", "scope_level": "national", "scope_code": ""}
+}
 
 
 def value_for(field: models.Field) -> object:
