@@ -166,7 +166,7 @@ def _listen(config: CentralConfig) -> socket.socket:
 def _run_server(config: CentralConfig, listener: socket.socket, which: frozenset[Role]) -> None:
     keys = centre_keys(config)
     settings = uvicorn.Config(
-        TimedBodies(BoundedBodies(PartOnly(EnvelopeFront(application), which))),  # type: ignore[arg-type]  # Django's are plain dicts
+        TimedBodies(BoundedBodies(PartOnly(EnvelopeFront(application), which))),  # type: ignore[arg-type]  # Django's messages are dicts
         http=protocol(config.connections_per_address),
         ssl_certfile=str(keys.certificate.certificate),
         ssl_keyfile=str(keys.certificate.key),

@@ -21,7 +21,7 @@ import structlog
 from . import cluster, filling, queries
 from .arrow import check_stored
 from .engine import ChdbFolder, connect
-from .errors import QueryParameterError, StoreNotRunningError
+from .errors import EventStoreError, QueryParameterError, StoreNotRunningError
 from .inserting import blocks_of, settings_for
 from .rows import Row, plain
 
@@ -64,9 +64,8 @@ class EventStore:
     def open(cls, where: Path | ClickHouseServers, *, bare: bool = False) -> EventStore:
         """Open the store in a folder, or on servers; make it if there is none, and bring its tables up to date.
 
-        `bare` leaves tables alone.
-        Of several processes on servers only one may do so at a time. Raises StoreHeldError when another process, or this one,
-        has the folder open already, StoreAwayError when no server answers.
+        `bare` leaves tables alone. Of several processes on servers only one may bring tables up to date at a time. Raises
+        StoreHeldError when another process, or this one, has the folder open already, StoreAwayError when no server answers.
         """
         store = cls(connect(where))
         try:
@@ -79,8 +78,13 @@ class EventStore:
 
     @property
     def directory(self) -> Path:
-        """The folder of a store that has one."""
-        assert isinstance(self._engine, ChdbFolder)
+        """The folder of a store that has one. Raises EventStoreError where servers keep it."""
+        if not isinstance(self._engine, ChdbFolder):
+            raise EventStoreError(
+                "The events lie on ClickHouse servers, not in a folder.",
+                next_step="Back them up and restore them as servers are (docs/servers.md).",
+                code="event-store-on-servers",
+            )
         return self._engine.folder
 
     def insert(self, table: pa.Table, token: str | None = None) -> None:
