@@ -1,6 +1,6 @@
 from django.urls import path
 
-from cyberalarm.central.console import acting, views
+from cyberalarm.central.console import acting, quarantined, views
 
 app_name = "console"
 urlpatterns = [
@@ -15,6 +15,9 @@ urlpatterns = [
     path("collectors/<str:reference>/<str:name>", acting.act, name="act"),
     path("findings", views.findings, name="findings"),
     path("findings/<int:key>", acting.finding, name="finding"),
+    path("quarantine", quarantined.listing, name="quarantine"),
+    path("quarantine/<int:key>", quarantined.decide, name="quarantine-decide"),
+    path("quarantine/<int:key>/original", quarantined.original, name="quarantine-original"),
     path("operations", views.operations, name="operations"),
     path("sign-ups", views.sign_ups, name="sign-ups"),
     path("sign-ups/<str:reference>", views.decide, name="decide"),
