@@ -1,7 +1,8 @@
 """The centre's configuration: one TOML file, a safe default for every key.
 
 Every key is documented in docs/configuration.md. Paths are relative to the file's folder; without a file, to the working folder.
-Secrets live in files inside `data`, made on first start, readable by the owner only; none is ever written in the configuration.
+Secrets live in files inside `data`, made on first start, readable by the owner only; none is ever written in the configuration:
+passwords of database servers come from a file or the environment.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cyberalarm.central.databases import Database, EventStoreAddress
 from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.envelope import revocations
 from cyberalarm.envelope.errors import KeyRefused
@@ -54,11 +56,16 @@ class CentralConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     data: Path = Path("central-data")
-    profile: Literal["embedded"] = "embedded"
+    # What the two databases come to; nothing asks for it. Empty: not said. Said, it must agree with them.
+    profile: Literal["", "embedded", "single", "server", "cluster"] = ""
+    database: Database = Database()
+    event_store: EventStoreAddress = EventStoreAddress()
     host: str = "127.0.0.1"
     port: int = Field(default=8443, ge=1, le=65535)
     # Connections that one address may have at once. Raise it when a proxy of yours stands in front.
     connections_per_address: int = Field(default=50, ge=1)
+    # Addresses or networks of proxies whose word on a visitor's address counts.
+    trusted_proxies: list[str] = []
     # What members' browsers and collectors use to reach us; empty: https://<host>:<port>
     public_url: Annotated[str, AfterValidator(_https)] = ""
     allowed_hosts: list[str] = []
@@ -79,6 +86,18 @@ class CentralConfig(BaseModel):
     email_host: str = ""
     email_port: int = Field(default=25, ge=1, le=65535)
     email_from: str = "cyberalarm@example.org"
+
+    @model_validator(mode="after")
+    def _agreed(self) -> CentralConfig:
+        servers = self.database.is_server and self.event_store.is_server
+        told = {
+            "server": servers and not self.event_store.cluster,
+            "cluster": servers and bool(self.event_store.cluster),
+        }
+        single = not self.database.is_server and not self.event_store.is_server
+        if not told.get(self.profile, not self.profile or single):
+            raise ValueError(f"the profile {self.profile!r} is not what `database` and `event_store` say")
+        return self
 
     @property
     def url(self) -> str:
@@ -126,7 +145,11 @@ def _resolved(config: CentralConfig, folder: Path, named: str = "configuration")
             if not file.is_file():
                 raise ConfigurationError(f"{named}: key {key!r}: there is no file {file}.")
             files[key] = str(file)
-    return config.model_copy(update={"data": (folder / config.data).resolve(), **files})
+    databases = {
+        "database": config.database.resolved(folder, named),
+        "event_store": config.event_store.resolved(folder, named),
+    }
+    return config.model_copy(update={"data": (folder / config.data).resolve(), **databases, **files})
 
 
 def make_data_folder(config: CentralConfig) -> None:
