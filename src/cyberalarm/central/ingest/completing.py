@@ -50,7 +50,7 @@ class Completer:
     def __init__(self, store: EventStore, keys: CentreKeys, folder: Path) -> None:
         self.owner = groups.new_owner()
         self.keys = keys
-        self.active = ""  # the group that the writer has in hand
+        self.active: set[str] = set()  # the groups that the writers have in hand
         self._store = store
         self._folder = folder
         self._one_at_a_time = threading.Lock()
@@ -80,13 +80,15 @@ class Completer:
         return self.complete_own()
 
     def complete_own(self) -> int:
-        """Complete this process's own groups but the one that its writer has in hand; gives how many.
+        """Complete this process's own groups but those that its writers have in hand; gives how many.
 
         One that cannot be completed now holds up no other; the first one's error is raised at the end.
         """
         completed, failed = 0, None
         with self._one_at_a_time:
-            for group in Group.objects.filter(owner=self.owner).exclude(token=self.active).order_by("stored"):
+            for group in Group.objects.filter(owner=self.owner).exclude(token__in=list(self.active)).order_by("stored"):
+                if group.token in self.active:
+                    continue  # begun since they were asked for
                 try:
                     self._complete(group)
                     completed += 1

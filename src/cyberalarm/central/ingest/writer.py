@@ -1,4 +1,4 @@
-"""Group commit: one thread stores all waiting bundles together.
+"""Group commit: what waits is stored together, by two threads in turn, so that one inserts while the other waits for disks.
 
 For each group, in this order: 1. `groups.record` writes down what is about to be stored 2. one insert of all rows into the event
 store, under the group's token 3. `groups.finish`: receipts, chain heads, totals, what devices said
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MOST_WAITING = 256  # bundles in the queue; more are answered with 503
+WRITERS = 2  # groups in hand at once
 MOST_ROWS_AT_ONCE = 1_000_000  # in one insert, beyond which a larger one is no faster
 
 AfterStep = Callable[[str], None]
@@ -45,28 +46,32 @@ def nothing(_step: str) -> None:
 
 
 class Writer:
-    """The thread and its queue. `after_step` is told each step's name once it is done; tests use it."""
+    """The threads and their queue. `after_step` is told each step's name once it is done; tests use it."""
 
     def __init__(self, store: EventStore, completer: Completer, after_step: AfterStep = nothing) -> None:
         self._store = store
         self._completer = completer
         self._after_step = after_step
         self._waiting: queue.Queue[Bundle | None] = queue.Queue(MOST_WAITING)
-        self._next: Bundle | None = None  # taken from the queue, and left for a group of its own
         self.unclean = False  # a group failed and waits to be completed
-        self._thread = threading.Thread(target=self._run, name="ingest-writer", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, name=f"ingest-writer-{at}", daemon=True) for at in range(WRITERS)
+        ]
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Store what waits, then end."""
-        self._waiting.put(None)
-        self._thread.join()
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join()
 
     @property
     def alive(self) -> bool:
-        return self._thread.is_alive()
+        return all(thread.is_alive() for thread in self._threads)
 
     def submit(self, bundle: Bundle) -> None:
         """Queue a bundle; its `receipt` will be set. Raises BusyError when the queue is full."""
@@ -79,9 +84,9 @@ class Writer:
     def _run(self) -> None:
         ended = False
         while not ended:
-            group, ended = self._take()
+            taken, ended = self._take()
             figures.WAITING.set(self._waiting.qsize())
-            if group:
+            for group in self._apart(taken):
                 close_old_connections()
                 self._store_group(group)
         connection.close()
@@ -90,13 +95,8 @@ class Writer:
         """All bundles that wait, up to the most rows at once; and whether to end after them."""
         group: list[Bundle] = []
         rows = 0
-        first, self._next = self._next or self._waiting.get(), None
+        first = self._waiting.get()
         while first is not None:
-            if self._completer.suspected(first.digest) or first.released:
-                if group:
-                    self._next = first
-                    return group, False
-                return [first], False
             group.append(first)
             rows += first.events.num_rows
             if rows >= MOST_ROWS_AT_ONCE:
@@ -107,14 +107,23 @@ class Writer:
                 return group, False
         return group, True
 
+    def _apart(self, taken: Sequence[Bundle]) -> list[list[Bundle]]:
+        """Together what may be stored together; each alone that the engine may refuse."""
+        alone = [b for b in taken if b.released or self._completer.suspected(b.digest)]
+        apart = {id(b) for b in alone}
+        together = [b for b in taken if id(b) not in apart]
+        return [group for group in (together, *([b] for b in alone)) if group]
+
     def _store_group(self, group: Sequence[Bundle]) -> None:
         began = time.monotonic()
+        token = str(uuid4())
         try:
             if self.unclean:
                 self._completer.complete_own()
                 self.unclean = False
+            self._completer.active.add(token)
             with quiet.storing():
-                stored = self._commit(group)
+                stored = self._commit(group, token)
         except Exception as error:
             self.unclean = True
             figures.FAILED_GROUPS.inc()
@@ -124,14 +133,13 @@ class Writer:
                     bundle.receipt.set_exception(_unavailable(error))
             return
         finally:
-            self._completer.active = ""
+            self._completer.active.discard(token)
         took = round((time.monotonic() - began) * 1000)
         rows = sum(b.events.num_rows for b in stored)
         log.info("ingest.stored", envelopes=len(stored), rows=rows, milliseconds=took)
 
-    def _commit(self, group: Sequence[Bundle]) -> list[Bundle]:
-        now = datetime.now(UTC)
-        token = self._completer.active = str(uuid4())
+    def _commit(self, group: Sequence[Bundle], token: str) -> list[Bundle]:
+        now, began = datetime.now(UTC), time.monotonic()
         with figures.seconds("record"):
             done = groups.record(group, token, self._completer.owner, now)
         for bundle, answer in done.answered:
@@ -143,6 +151,8 @@ class Writer:
         if not accepted:
             return []
         self._after_step("recorded")
+        if time.monotonic() - began > groups.LEASE.total_seconds() / 2:
+            raise StoreUnavailableError("The group's lease may end before it is stored.")
         with figures.seconds("insert"):
             self._store.insert(pa.concat_tables([b.rows(now) for b in accepted]), token=token)
         self._after_step("inserted")
