@@ -96,7 +96,8 @@ def serve(config: CentralConfig, progress: Callable[[str], None], which: frozens
         progress("Opening the databases")
         store = open_store(config)
         parts.callback(store.close)
-        forget_broken_off(config.data)
+        if which == ALL:
+            forget_broken_off(config.data)
         stores.use(store)
         parts.callback(stores.use, None)
         if Role.INGEST in which:

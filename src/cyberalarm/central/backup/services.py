@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from cyberalarm.central.backup import listing, staging, taking
+from cyberalarm.central.backup import listing, notes, staging, taking
 from cyberalarm.central.backup.depot import depot
 from cyberalarm.central.backup.errors import BackupRefusedError
 from cyberalarm.central.events.engine import place_of
@@ -64,7 +64,9 @@ def back_up(config: CentralConfig, place: str, progress: Progress) -> Manifest:
         name = taking.new_name(datetime.now(UTC))
         progress("Holding the moment", 0, 1)
         with _held(config, name) as held:
-            return taking.take(store, config.data, name, held, key, progress)
+            manifest = taking.take(store, config.data, name, held, key, progress)
+    notes.note(config.data, manifest, listing.fingerprint(manifest))
+    return manifest
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from . import cluster, queries
+from . import cluster, filling, queries
 from .arrow import check_stored
 from .engine import ChdbFolder, connect
 from .errors import EventStoreError, QueryParameterError, StoreNotRunningError
@@ -114,11 +114,11 @@ class EventStore:
         return int(answer.result_rows[0][0])
 
     def query(self, name: str, scope: Scope, **parameters: Parameter) -> list[Row]:
-        """Run the query file of this name within a scope.
+        """Run the query file of this name within a scope: over whole days of UK time, its form for the rollups, if it has one.
 
         Raises QueryFileError when there is none, QueryParameterError when the parameters are not its own.
         """
-        return self.run(queries.load(name), scope, **parameters)
+        return self.run(queries.fitting(name, parameters), scope, **parameters)
 
     def run(self, query: queries.Query, scope: Scope, **parameters: Parameter) -> list[Row]:
         """Run a checked query (see `queries.parse`) within a scope."""
@@ -162,6 +162,7 @@ class EventStore:
                 for one in statements:
                     for statement in cluster.statements(one, self._engine.cluster):
                         client.command(statement)
+                filling.fill(client, name)
                 client.insert("migrations", [[name, datetime.now(UTC)]], column_names=["name", "applied"])
                 log.info("event_store.migrated", migration=name)
 
