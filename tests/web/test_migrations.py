@@ -108,11 +108,13 @@ _VALUES: dict[type[models.Field], object] = {
     models.BinaryField: b"x",
     models.UUIDField: uuid4(),
     models.FloatField: 1.0,
-    models.IntegerField: 1,
-    models.ForeignKey: 1,
+    models.IntegerField: 31_000,  # which no other test gives out
+    models.ForeignKey: 31_000,
 }
 # What a constraint of the table asks for beside.
-_ROWS: dict[str, dict[str, object]] = {"accounts.user": {"role": "operator", "scope_level": "national", "scope_code": ""}}
+_ROWS: dict[str, dict[str, object]] = {
+    "accounts.user": {"role": "operator", "scope_level": "national", "scope_code": ""}
+}
 
 
 def value_for(field: models.Field) -> object:
