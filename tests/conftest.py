@@ -1,5 +1,5 @@
-"""One Django for all tests of this process, with its own configuration and a data folder that goes when the tests end; its relational
-database is SQLite, or a PostgreSQL server of this process's own where `CYBERALARM_TEST_POSTGRESQL` is set.
+"""One Django for all tests of this process, with its own configuration and a data folder that goes when the tests end; its
+relational database is SQLite, or a PostgreSQL server of this process's own where `CYBERALARM_TEST_POSTGRESQL` is set.
 
 Tests that need a centre with other settings start one as a process of its own.
 """
@@ -57,9 +57,9 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
 @pytest.fixture
 def store(opened: EventStore) -> EventStore:
     """The module's event store without any rows."""
-    with opened._client() as client:
-        client.command("truncate table events")
-    return opened
+    from tests.events.event_rows import emptied
+
+    return emptied(opened)
 
 
 @pytest.fixture

@@ -49,13 +49,13 @@ def test_one_collector_has_two_threads_at_once_and_others_go_on(
     inside, most, go_on = [0], [0], threading.Event()
     take = receiving.receive
 
-    def slow(envelope: bytes, voucher: str = "") -> bytes:
+    def slow(envelope: bytes, voucher: str = "", *, reads_words: bool = False) -> bytes:
         if sealing.read_header(envelope).collector == flooding.enrolment.collector:
             inside[0] += 1
             most[0] = max(most[0], inside[0])
             go_on.wait(60)
             inside[0] -= 1
-        return take(envelope, voucher)
+        return take(envelope, voucher, reads_words=reads_words)
 
     monkeypatch.setattr(receiving, "receive", slow)
     envelope = flooding.seal(3)

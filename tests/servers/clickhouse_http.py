@@ -2,10 +2,11 @@
 
     python tests/servers/clickhouse_http.py FOLDER PORT    (port 0: any; the port is printed once it listens)
 
-It takes what clickhouse-connect sends: the statement in the body or in `query` with data in the body, `param_…`, settings,
+It takes what clickhouse-connect sends: the statement in the body or in `query` with data in the body, `param_…` (long ones as
+a form), settings,
 `Content-Encoding` and `Accept-Encoding` (zstd, lz4, gzip), basic authentication; it answers with ClickHouse's statuses,
-`X-ClickHouse-Exception-Code`, format, time zone and query id. The engine behind it is the real one, so statements, settings and their
-errors are too.
+`X-ClickHouse-Exception-Code`, format, time zone and query id. The engine behind it is the real one, so statements, settings
+and their errors are too.
 
 What it has not: the native protocol's client versions, progress headers, sessions, external tables, users beside one,
 several servers. `POST /fault` plans a fault for the next statements, as a network or a server in trouble would make it.
@@ -25,6 +26,7 @@ import tempfile
 import threading
 import time
 import uuid
+from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -140,6 +142,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Authorization", "") != self.login:
             self._refuse("Code: 516. DB::Exception: Authentication failed. (AUTHENTICATION_FAILED)")
             return
+        if self.headers.get_content_type() == "multipart/form-data":
+            told |= _form(self.headers["Content-Type"], body)
+            body = b""
         statement, data = (told["query"].encode(), body) if told.get("query") else (body, b"")
         fault = self._fault(statement)
         if fault and fault.kind == "cut":
@@ -214,6 +219,13 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
         self.wfile.flush()
+
+
+def _form(kind: str, body: bytes) -> dict[str, str]:
+    """Fields of a form: how long parameters come."""
+    message = message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body)
+    parts = message.get_payload()
+    return {str(p.get_param("name", header="Content-Disposition")): p.get_payload(decode=True).decode() for p in parts}
 
 
 def _unpacked(body: bytes, encoding: str) -> bytes:

@@ -1,7 +1,7 @@
 """A PostgreSQL cluster of its own for a test process: Debian's programs, a temporary folder, a Unix socket, no fsync.
 
-`CYBERALARM_TEST_POSTGRESQL=1` makes `tests/conftest.py` use it for the relational database of the whole process. The server ends with the
-process, and runs as another user where the process is root's, since PostgreSQL refuses root.
+`CYBERALARM_TEST_POSTGRESQL=1` makes `tests/conftest.py` use it for the relational database of the whole process. The
+server ends with the process, and runs as another user where the process is root's, since PostgreSQL refuses root.
 """
 
 from __future__ import annotations

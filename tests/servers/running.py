@@ -20,7 +20,7 @@ _PROGRAM = Path(__file__).with_name("clickhouse_http.py")
 class ClickHouseHttp:
     """The ClickHouse HTTP interface in front of chDB: started, killed, started again on the same port and folder."""
 
-    def __init__(self, folder: Path, password: str = "secret") -> None:
+    def __init__(self, folder: Path | str, password: str = "secret") -> None:
         self.folder, self.password, self.port = folder, password, 0
         self._process: subprocess.Popen[str] | None = None
 

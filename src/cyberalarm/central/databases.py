@@ -71,7 +71,8 @@ class _Server(BaseModel):
     password_file: str = ""
     password: SecretStr = SecretStr("")  # never configured: read from the file or the environment
 
-    def _with_password(self, folder: Path, named: str, key: str, variable: str) -> Self:
+    def with_password(self, folder: Path, named: str, key: str, variable: str) -> Self:
+        """With the password that its file or the environment has. Raises ConfigurationError."""
         if self.password.get_secret_value():
             raise ConfigurationError(
                 f"{named}: key '{key}.password': a password does not belong into the configuration.",
@@ -105,7 +106,7 @@ class Database(_Server):
         """With its password. Raises ConfigurationError."""
         if not self.is_server and self.password_file:
             raise ConfigurationError(f"{named}: key 'database.password_file' says nothing without 'database.url'.")
-        return self._with_password(folder, named, "database", DATABASE_PASSWORD) if self.is_server else self
+        return self.with_password(folder, named, "database", DATABASE_PASSWORD) if self.is_server else self
 
     def django(self, data: Path) -> dict[str, Any]:
         """What Django calls a database."""
@@ -158,7 +159,7 @@ class EventStoreAddress(_Server):
         if authority and not Path(authority).is_file():
             raise ConfigurationError(f"{named}: key 'event_store.authority': there is no file {authority}.")
         known = self.model_copy(update={"authority": authority})
-        return known._with_password(folder, named, "event_store", EVENT_STORE_PASSWORD)
+        return known.with_password(folder, named, "event_store", EVENT_STORE_PASSWORD)
 
     def addresses(self) -> tuple[tuple[str, int], ...]:
         """Host and port of each."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from cyberalarm.central.backup import listing, notes, staging, taking
 from cyberalarm.central.backup.depot import depot
 from cyberalarm.central.backup.errors import BackupRefusedError
+from cyberalarm.central.events.engine import place_of
 from cyberalarm.central.events.store import EventStore
 from cyberalarm.core.errors import ConfigurationError, CyberAlarmError
 from cyberalarm.envelope.errors import KeyRefused
@@ -84,7 +85,7 @@ def _held(config: CentralConfig, name: str) -> Iterator[Moment]:
     except CyberAlarmError as error:
         if error.code != "centre-not-running":
             raise
-        events = EventStore.open(config.data / "events")
+        events = EventStore.open(place_of(config))
         try:
             held = moment.hold(config, events, name)
         finally:

@@ -6,7 +6,8 @@ Invariants:
 - a member's rows lie on one shard (`cityHash64(member)`), so that an insert repeated under its token comes to the same one
 - every statement bears running twice, as those that it is made from
 
-The servers' configuration must define the cluster and the macros `{shard}` and `{replica}`. What it does not do: speak with servers.
+The servers' configuration must define the cluster and the macros `{shard}` and `{replica}`. What it does
+not do: speak with servers.
 """
 
 from __future__ import annotations

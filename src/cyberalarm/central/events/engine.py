@@ -26,7 +26,8 @@ import clickhouse_connect
 import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 from clickhouse_connect.driver.httputil import get_pool_manager
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, TimeoutError
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import TimeoutError as LateError
 
 from .cluster import check_name
 from .errors import EventStoreError, StoreAwayError, StoreHeldError, StoreNotRunningError
@@ -120,7 +121,7 @@ class Engine(ABC):
             if failed:
                 with suppress(Exception):
                     client.close()
-                self._left(client)
+                self._left()
             with self._guard:
                 self._leased -= 1
                 if not failed:
@@ -144,7 +145,7 @@ class Engine(ABC):
                 self._guard.notify_all()
             raise
 
-    def _left(self, client: Client) -> None:
+    def _left(self) -> None:  # noqa: B027 - most have nothing to do
         """A client failed and is not used again."""
 
     def close(self) -> None:
@@ -160,7 +161,7 @@ class Engine(ABC):
             self._idle.clear()
         self._end()
 
-    def _end(self) -> None:
+    def _end(self) -> None:  # noqa: B027 - a kind of engine may have nothing to let go of
         """What is to be let go of after the last client."""
 
 
@@ -195,8 +196,7 @@ class ClickHouse(Engine):
         self.cluster = servers.cluster
         self._turn = itertools.count(os.getpid())  # several processes begin at different hosts
         self._at = next(self._turn)
-        options = {"ca_cert": servers.authority} if servers.authority else {}
-        self._pool = get_pool_manager(maxsize=_MOST_CLIENTS, **options)
+        self._pool = get_pool_manager(maxsize=_MOST_CLIENTS, ca_cert=servers.authority or None)
 
     def _connect(self) -> Client:
         servers = self._servers
@@ -230,7 +230,7 @@ class ClickHouse(Engine):
                 self._at = next(self._turn)
         raise failures[-1]
 
-    def _left(self, client: Client) -> None:
+    def _left(self) -> None:
         self._at = next(self._turn)
 
     def _end(self) -> None:
@@ -246,7 +246,6 @@ def _settings(servers: ClickHouseServers) -> dict[str, object]:
         "insert_quorum": "auto",  # a receipt stands on the majority of a shard's replicas
         "distributed_foreground_insert": 1,
         "distributed_product_mode": "global",
-        "optimize_skip_unused_shards": 1,
         "load_balancing": "in_order",
     }
 
@@ -275,7 +274,7 @@ def _told(error: ClickHouseError) -> EventStoreError:
         reason = cause.reason if isinstance(cause, MaxRetryError) else cause
         unsent = isinstance(reason, NewConnectionError | ConnectTimeoutError)
         # What took too long once would take too long again.
-        late = isinstance(reason, TimeoutError) and not unsent
+        late = isinstance(reason, LateError) and not unsent
         return StoreAwayError(
             "The event store does not answer.",
             next_step="See whether its server runs, and the centre's log.",

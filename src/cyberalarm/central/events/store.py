@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from . import cluster, queries
+from . import cluster, filling, queries
 from .arrow import check_stored
 from .engine import ChdbFolder, connect
-from .errors import QueryParameterError, StoreNotRunningError
+from .errors import EventStoreError, QueryParameterError, StoreNotRunningError
 from .inserting import blocks_of, settings_for
 from .rows import Row, plain
 
@@ -47,7 +47,7 @@ _DELETE_BUNDLE = (
     "alter table events delete where collector = {collector:UInt32} and sequence = {sequence:UInt64}"
     " settings mutations_sync = 1"
 )
-_JOURNAL = (
+JOURNAL = (
     "create table if not exists migrations (name String, applied DateTime64(3, 'UTC'))"
     " engine = MergeTree order by name settings fsync_after_insert = 1, fsync_part_directory = 1"
 )
@@ -64,9 +64,8 @@ class EventStore:
     def open(cls, where: Path | ClickHouseServers, *, bare: bool = False) -> EventStore:
         """Open the store in a folder, or on servers; make it if there is none, and bring its tables up to date.
 
-        `bare` leaves tables alone.
-        Of several processes on servers only one may do so at a time. Raises StoreHeldError when another process, or this one,
-        has the folder open already, StoreAwayError when no server answers.
+        `bare` leaves tables alone. Of several processes on servers only one may bring tables up to date at a time. Raises
+        StoreHeldError when another process, or this one, has the folder open already, StoreAwayError when no server answers.
         """
         store = cls(connect(where))
         try:
@@ -79,8 +78,13 @@ class EventStore:
 
     @property
     def directory(self) -> Path:
-        """The folder of a store that has one."""
-        assert isinstance(self._engine, ChdbFolder)
+        """The folder of a store that has one. Raises EventStoreError where servers keep it."""
+        if not isinstance(self._engine, ChdbFolder):
+            raise EventStoreError(
+                "The events lie on ClickHouse servers, not in a folder.",
+                next_step="Back them up and restore them as servers are (docs/servers.md).",
+                code="event-store-on-servers",
+            )
         return self._engine.folder
 
     def insert(self, table: pa.Table, token: str | None = None) -> None:
@@ -110,11 +114,11 @@ class EventStore:
         return int(answer.result_rows[0][0])
 
     def query(self, name: str, scope: Scope, **parameters: Parameter) -> list[Row]:
-        """Run the query file of this name within a scope.
+        """Run the query file of this name within a scope: over whole days of UK time, its form for the rollups, if it has one.
 
         Raises QueryFileError when there is none, QueryParameterError when the parameters are not its own.
         """
-        return self.run(queries.load(name), scope, **parameters)
+        return self.run(queries.fitting(name, parameters), scope, **parameters)
 
     def run(self, query: queries.Query, scope: Scope, **parameters: Parameter) -> list[Row]:
         """Run a checked query (see `queries.parse`) within a scope."""
@@ -149,20 +153,21 @@ class EventStore:
     def _migrate(self) -> None:
         """Apply the migrations that this store has not had yet, in the order of their numbers."""
         with self._client() as client:
-            for statement in cluster.statements(_JOURNAL, self._engine.cluster):
+            for statement in cluster.statements(JOURNAL, self._engine.cluster):
                 client.command(statement)
             done = {row[0] for row in client.query("select name from migrations").result_rows}
-            for name, statements in _migrations():
+            for name, statements in migrations():
                 if name in done:
                     continue
                 for one in statements:
                     for statement in cluster.statements(one, self._engine.cluster):
                         client.command(statement)
+                filling.fill(client, name)
                 client.insert("migrations", [[name, datetime.now(UTC)]], column_names=["name", "applied"])
                 log.info("event_store.migrated", migration=name)
 
 
-def _migrations() -> list[tuple[str, list[str]]]:
+def migrations() -> list[tuple[str, list[str]]]:
     """Every migration's name and statements; each statement must bear running twice, as after a crash."""
     folder = files(__package__).joinpath("migrations")
     found = sorted((p.name, p) for p in folder.iterdir() if re.fullmatch(r"\d{4}_\w+\.sql", p.name))

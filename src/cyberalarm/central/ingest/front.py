@@ -29,6 +29,7 @@ from cyberalarm.central.ingest.bodies import ENVELOPES, Application, Message, Re
 from cyberalarm.central.ingest.threads import KeptThreads
 from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.envelope import sealing
+from cyberalarm.envelope.receipts import READS_HEADER, READS_QUARANTINED
 from cyberalarm.envelope.rotation import VOUCHER_HEADER
 from cyberalarm.envelope.sealing import MAX_ENVELOPE
 
@@ -40,7 +41,6 @@ log = structlog.get_logger(__name__)
 THREADS = 96  # most of them wait for a group commit at any time
 OF_ONE = 2
 IN_MEMORY = 256 * 1024  # bytes of a body
-_VOUCHER = VOUCHER_HEADER.lower().encode("ascii")
 
 
 class EnvelopeFront:
@@ -71,19 +71,21 @@ class EnvelopeFront:
                 if not message.get("more_body", False):
                     break
             body.seek(0)
-            status, headers, content = await self._answer(body, size, _voucher(scope))
+            status, headers, content = await self._answer(
+                body, size, _header(scope, VOUCHER_HEADER), _header(scope, READS_HEADER)
+            )
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
     async def _answer(
-        self, body: tempfile.SpooledTemporaryFile[bytes], size: int, voucher: str
+        self, body: tempfile.SpooledTemporaryFile[bytes], size: int, voucher: str, reads: str
     ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         claimed = body.read(sealing.HEADER_WITHIN)
         body.seek(0)
         async with self._line(claimed):
             try:
                 answer = HttpResponse(
-                    await self._threads.run(_receive, body, size, voucher), content_type="application/json"
+                    await self._threads.run(_receive, body, size, voucher, reads), content_type="application/json"
                 )
             except CyberAlarmError as error:
                 if error.code not in PROBLEMS:
@@ -115,21 +117,18 @@ class EnvelopeFront:
                 self._lines[claimed] = (line, there - 1)
 
 
-def _receive(body: tempfile.SpooledTemporaryFile[bytes], size: int, voucher: str) -> bytes:
+def _receive(body: tempfile.SpooledTemporaryFile[bytes], size: int, voucher: str, reads: str) -> bytes:
     ingest = services.current()
     with ingest.room(size):
-        return ingest.receive(body.read(MAX_ENVELOPE + 1), voucher)
+        return ingest.receive(body.read(MAX_ENVELOPE + 1), voucher, reads_words=reads == READS_QUARANTINED)
 
 
-def _voucher(scope: Message) -> str:
-    for name, value in scope["headers"]:
-        if name == _VOUCHER:
-            return bytes(value).decode("latin-1")
-    return ""
+def _header(scope: Message, name: str) -> str:
+    wanted = name.lower().encode("ascii")
+    return next((bytes(value).decode("latin-1") for key, value in scope["headers"] if key == wanted), "")
 
 
 def _asked_of_us(scope: Message) -> bool:
     """Does the request name a host that is ours? Others get the framework's refusal."""
-    host = next((bytes(value).decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
-    domain, _ = split_domain_port(host)
+    domain, _ = split_domain_port(_header(scope, "host"))
     return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from cyberalarm.central import roles
 from cyberalarm.central.alarms.kinds import Kind
 from cyberalarm.central.alarms.models import Alarm
 from cyberalarm.central.backup.notes import last_backup
@@ -35,6 +36,7 @@ from cyberalarm.central.jobs.supervisor import supervised_since
 from cyberalarm.central.jobs.work import default_jobs
 from cyberalarm.central.members.models import Collector
 from cyberalarm.central.releases import services as releases
+from cyberalarm.central.roles import Role
 from cyberalarm.central.site.certificate import valid_until
 from cyberalarm.core.alarm import FORMAT_KINDS
 from cyberalarm.core.errors import CyberAlarmError
@@ -88,7 +90,7 @@ def parts() -> list[Check]:
     looks: list[tuple[str, Callable[[], Check]]] = [
         ("Relational database", _database),
         ("Event store", _events),
-        ("Receiving", _receiving),
+        *([("Receiving", _receiving)] if Role.INGEST in roles.here() else []),
         ("Disk", lambda: disk(shutil.disk_usage(_existing(config.data)).free)),
     ]
     return [_guarded(name, look) for name, look in looks]
