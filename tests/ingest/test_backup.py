@@ -172,7 +172,9 @@ def test_under_load_a_backup_is_of_one_moment(
     for thread in threads:
         thread.start()
     try:
-        time.sleep(0.3)
+        until = time.monotonic() + PATIENCE
+        while not all(one.sent_digests for one in senders) and time.monotonic() < until:
+            time.sleep(0.02)
         first = services.back_up(config, place, _silent)
         second = services.back_up(config, place, _silent)
     finally:

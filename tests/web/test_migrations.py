@@ -108,8 +108,8 @@ _VALUES: dict[type[models.Field], object] = {
     models.BinaryField: b"x",
     models.UUIDField: uuid4(),
     models.FloatField: 1.0,
-    models.IntegerField: 1,
-    models.ForeignKey: 1,
+    models.IntegerField: 31_000,  # which no other test gives out
+    models.ForeignKey: 31_000,
 }
 # What a constraint of the table asks for beside.
 _ROWS: dict[str, dict[str, object]] = {

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_TARGET = frozenset(
+    {"host", "hostaddr", "port", "user", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout"}
+)
 _PAGES = 4096  # copied at once
 
 
@@ -120,9 +123,12 @@ def _snapshot(kind: str) -> Iterator[_Sqlite | _Postgresql]:
 
 
 def postgresql_target() -> tuple[list[str], dict[str, str]]:
-    """How PostgreSQL's own programs reach our database: arguments, and the environment with the password."""
-    wanted = connection.settings_dict
-    options = {"--host": wanted.get("HOST"), "--port": wanted.get("PORT"), "--username": wanted.get("USER")}
-    arguments = [f"{name}={value}" for name, value in options.items() if value]
-    password = {"PGPASSWORD": str(wanted["PASSWORD"])} if wanted.get("PASSWORD") else {}
-    return [*arguments, f"--dbname={wanted['NAME']}"], {**os.environ, **password}
+    """How PostgreSQL's own programs reach our database: arguments as we are connected, and the environment with the password."""
+    from psycopg.conninfo import make_conninfo
+
+    connection.ensure_connection()
+    known = connection.connection.info
+    # Of what our libpq knows only what any version's programs know.
+    said = {name: value for name, value in known.get_parameters().items() if name in _TARGET}
+    password = {"PGPASSWORD": known.password} if known.password else {}
+    return [f"--dbname={make_conninfo('', **said)}"], {**os.environ, **password}

@@ -59,6 +59,11 @@ def public_key(config: CentralConfig) -> AnalysisPublicKey:
 
 def back_up(config: CentralConfig, place: str, progress: Progress) -> Manifest:
     """Make a backup, of a running centre or of one that does not run. Raises CyberAlarmError."""
+    if config.event_store.is_server:
+        raise BackupRefusedError(
+            "The event store is on ClickHouse servers, whose own backup it must be part of.",
+            next_step="docs/operating.md, Back up, says what to run and in which order.",
+        )
     key, store = public_key(config), depot(place, new=True)
     with taking.alone(config.data):
         name = taking.new_name(datetime.now(UTC))

@@ -24,7 +24,7 @@ from cyberalarm.central.enrolment.services import milliseconds
 from cyberalarm.central.events.arrow import arrow_schema
 from cyberalarm.central.events.errors import EventStoreError
 from cyberalarm.central.events.refused import for_its_values
-from cyberalarm.central.ingest import evidence, figures, groups, quarantine
+from cyberalarm.central.ingest import evidence, figures, groups, quarantine, quiet
 from cyberalarm.central.ingest.bundles import Bundle, as_released, open_envelope
 from cyberalarm.central.ingest.errors import OriginalLostError
 from cyberalarm.central.ingest.models import Envelope, Group
@@ -90,7 +90,8 @@ class Completer:
                 if group.token in self.active:
                     continue  # begun since they were asked for
                 try:
-                    self._complete(group)
+                    with quiet.storing():
+                        self._complete(group)
                     completed += 1
                 except (EventStoreError, OSError, DatabaseError) as error:
                     failed = failed or error
