@@ -110,7 +110,8 @@ class Network:
 
     def _ranks(self, rng: np.random.Generator, count: int) -> Numbers:
         """Which sources come: log-uniform over ranks, which is Zipf with exponent 1."""
-        return np.exp(rng.random(count) * np.log(self.sources)).astype(np.int64)
+        ranks: Numbers = np.exp(rng.random(count) * np.log(self.sources)).astype(np.int64)
+        return ranks
 
     @staticmethod
     def _more(rng: np.random.Generator, visits: int, more: int) -> Numbers:
