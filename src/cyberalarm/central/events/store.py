@@ -148,6 +148,16 @@ class EventStore:
         rows, size = answer.result_rows[0]
         return int(rows), int(size)
 
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Rows and bytes on disk of each table of events and rollups, over all members; for operators and benchmarks."""
+        with self._client() as client:
+            answer = client.query(
+                "select table, sum(rows), sum(bytes_on_disk) from system.parts"
+                " where database = currentDatabase() and active group by table"
+            )
+        found = {str(table): (int(rows), int(size)) for table, rows, size in answer.result_rows}
+        return {table: found.get(table, (0, 0)) for table in queries.TABLES}
+
     def close(self) -> None:
         """Wait for running calls, close every client and let go of the folder. Twice does no harm."""
         with self._guard:
