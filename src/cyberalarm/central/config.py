@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.envelope import revocations
@@ -76,9 +76,18 @@ class CentralConfig(BaseModel):
     # A source is told to all collectors when it was hostile at so many members in so many days; at no fewer than the minimum above.
     source_list_minimum_members: int = Field(default=3, ge=2)
     source_list_days: int = Field(default=14, ge=1, le=90)
+    # Months for which events are kept, and the figures of days that reports and trends read; at least as long as the events.
+    keep_events_months: int = Field(default=13, ge=1, le=1200)
+    keep_rollups_months: int = Field(default=60, ge=1, le=1200)
     email_host: str = ""
     email_port: int = Field(default=25, ge=1, le=65535)
     email_from: str = "cyberalarm@example.org"
+
+    @model_validator(mode="after")
+    def _rollups_outlive_events(self) -> CentralConfig:
+        if self.keep_rollups_months < self.keep_events_months:
+            raise ValueError("keep_rollups_months must not be less than keep_events_months")
+        return self
 
     @property
     def url(self) -> str:
@@ -110,7 +119,7 @@ def load(path: Path | None = None) -> CentralConfig:
         raise ConfigurationError(f"{named}: not valid TOML: {error}.") from error
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key = ".".join(str(part) for part in first["loc"]) or "keep_rollups_months"  # the one rule over several keys
         said = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(f"{named}: key {key!r}: {said}.", next_step="See docs/configuration.md.") from error
     return _resolved(config, named.parent, str(named))

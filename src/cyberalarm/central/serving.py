@@ -19,6 +19,7 @@ from cyberalarm.central.connections import TimedBodies, protocol
 from cyberalarm.central.control import Control
 from cyberalarm.central.enrolment.keys import centre_keys, told_of_changes
 from cyberalarm.central.events import store as stores
+from cyberalarm.central.events.retention import Retention
 from cyberalarm.central.ingest import services as ingest
 from cyberalarm.central.ingest.bodies import BoundedBodies
 from cyberalarm.central.jobs.supervisor import Supervisor
@@ -55,6 +56,7 @@ def serve(config: CentralConfig, progress: Callable[[str], None]) -> None:
         progress("Opening the event store")
         store = stores.EventStore.open(config.data / "events")
         parts.callback(store.close)
+        store.keep(Retention(config.keep_events_months, config.keep_rollups_months))
         progress("Preparing the relational database")
         call_command("migrate", interactive=False, verbosity=0)
         stores.use(store)

@@ -26,6 +26,7 @@ import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from . import filling, queries
+from . import retention as retention_of_tables
 from .arrow import check_stored
 from .errors import EventStoreError, QueryParameterError, StoreHeldError, StoreNotRunningError
 from .inserting import blocks_of, settings_for
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
     from cyberalarm.core.places import Scope
+
+    from .retention import Retention
 
 log = structlog.get_logger(__name__)
 
@@ -98,6 +101,11 @@ class EventStore:
             return
         with self._client() as client:
             client.insert_arrow("events", blocks_of(table), settings=settings)
+
+    def keep(self, retention: Retention) -> list[str]:
+        """Keep events and rollups for so long from now on; gives the tables for which that is a change."""
+        with self._client() as client:
+            return retention_of_tables.keep(client, retention)
 
     def delete_bundle(self, collector: int, sequence: int) -> None:
         """Remove every row of one bundle. For recovery only: it rewrites the parts that it touches."""
