@@ -11,8 +11,8 @@ PYTHON ?= $(shell deploy/find-python)
 KERNEL := $(shell find kernel/src -name '*.rs') kernel/Cargo.toml kernel/Cargo.lock
 SITE := src/cyberalarm/central/site/static/cyberalarm.css
 
-# What tests use beside Python, Rust and Node: a browser, PDF readers, and services to scan on loopback.
-PACKAGES := chromium poppler-utils openssh-client openssh-server nginx-light lighttpd vsftpd redis-server mmdebstrap
+# What tests use beside Python, Rust and Node: a browser, PDF readers, a database server, and services to scan on loopback.
+PACKAGES := chromium poppler-utils postgresql openssh-client openssh-server nginx-light lighttpd vsftpd redis-server mmdebstrap
 # What the appliance is made with, and started in when it is tested.
 APPLIANCE := mmdebstrap qemu-utils mtools dosfstools fdisk e2fsprogs
 MACHINE := qemu-system-x86 ovmf

@@ -5,7 +5,7 @@
 Makes envelopes of realistic rows for several collectors, then measures three ways, each into an empty store
 of its own: `insert` (EventStore.insert of the same rows, as large groups), `open` (verify, open, unpack and
 check, nothing stored), and `ingest` (the whole of it: verify, open, check, keep the original, group commit,
-receipt) ten collectors at once.
+receipt) thirty collectors at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Chains = list[tuple[VerifyKey, list[bytes]]]
 
-COLLECTORS = 10  # each sends one envelope after the other; all at once
+COLLECTORS = 30  # each sends one envelope after the other; all at once
 
 
 def table(rows: int, seed: int) -> pa.Table:

@@ -1,4 +1,5 @@
-"""One Django for all tests of this process, with its own configuration and a data folder that goes when the tests end.
+"""One Django for all tests of this process, with its own configuration and a data folder that goes when the tests end; its
+relational database is SQLite, or a PostgreSQL server of this process's own where `CYBERALARM_TEST_POSTGRESQL` is set.
 
 Tests that need a centre with other settings start one as a process of its own.
 """
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
     from cyberalarm.central.members.models import Member
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="cyberalarm-tests-"))
-(_FOLDER / "central.toml").write_text('data = "data"\n')
+_DATABASE = ""
+if os.environ.get("CYBERALARM_TEST_POSTGRESQL"):
+    from tests.servers.postgres import PostgreSQL
+
+    _DATABASE = f'[database]\nurl = "{PostgreSQL().url}"\n'
+(_FOLDER / "central.toml").write_text(f'data = "data"\n{_DATABASE}')
 os.environ["CYBERALARM_CENTRAL_CONFIG"] = str(_FOLDER / "central.toml")
 os.environ["DJANGO_SETTINGS_MODULE"] = "cyberalarm.central.settings"
 atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
@@ -35,6 +41,7 @@ def migrated() -> None:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
+    call_command("createcachetable", verbosity=0)
 
 
 @pytest.fixture(scope="module")

@@ -223,3 +223,50 @@ def test_a_log_that_is_handed_in_every_night_counts_what_was_added(dropping: Dro
         dropping.turn()
     assert dropping.lines == [b"<13>%d" % n for n in range(300)]
     assert dropping.names("done") == {"firewall.log", "firewall-2.log", "firewall-3.log"}
+
+
+def test_names_that_are_no_text_or_too_long_hold_nothing_up(dropping: Dropping) -> None:
+    latin = os.fsdecode(b"caf\xe9")
+    long = "x" * 251 + ".log"
+    for _ in range(2):  # the second time they are known, and fail
+        (dropping.folder / latin).mkdir(exist_ok=True)
+        (dropping.folder / f"{latin}.log").write_bytes(LOG)
+        (dropping.folder / latin / "b.log").write_bytes(LOG + b"b\n")
+        (dropping.folder / long).write_bytes(LOG + b"long\n")
+        dropping.turn()
+    assert not [one for one in dropping.folder.rglob("*.log") if one.parent.name not in ("done", "failed")]
+    assert {f"{latin}.log", long, "b.log"} <= dropping.names("done")
+    assert "as caf?.log." in dropping.reason(f"{latin}.log")
+    assert any(name.startswith("x" * 200) and name.endswith(REASON) for name in dropping.names("failed"))
+    assert set(dropping.sources) == {"caf?.log", "caf?", long}
+
+
+def test_a_reason_is_never_written_through_a_link(dropping: Dropping, tmp_path: Path) -> None:
+    dropping.turn()
+    (dropping.folder / "failed" / ("a.log" + REASON)).symlink_to(tmp_path / "elsewhere")
+    (dropping.folder / "a.log").symlink_to("/etc/hostname")
+    dropping.turn()
+    assert not (tmp_path / "elsewhere").exists()
+    assert "a-2.log" in dropping.names("failed")
+
+
+def test_a_file_that_cannot_be_moved_does_not_hold_up_the_others(
+    dropping: Dropping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (dropping.folder / "a.log").symlink_to("/etc/hostname")
+    (dropping.folder / "b.log").write_bytes(LOG)
+    real = type(dropping.folder).rename
+
+    def rename(path: Path, to: Path) -> Path:
+        if path.name == "a.log":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, to)
+
+    monkeypatch.setattr(type(dropping.folder), "rename", rename)
+    for _ in range(2):
+        with pytest.raises(PermissionError):
+            dropping.drop.turn()
+        while (chunk := dropping.intake.get(0)) is not None:
+            assert chunk.place
+            dropping.positions.put({chunk.place.key: chunk.place.value})
+    assert "b.log" in dropping.names("done")

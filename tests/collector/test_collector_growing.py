@@ -153,6 +153,19 @@ def test_rotated_again_while_the_name_led_nowhere(tmp_path: Path, log: Path) -> 
     assert reader.turn() == [b"one", b"two", b"three"]
 
 
+def test_a_name_that_is_no_text_is_told_readably(tmp_path: Path, log: Path) -> None:
+    latin = log.with_name(os.fsdecode(b"caf\xe9.log"))
+    append(latin, b"one")
+    log.with_name(os.fsdecode(b"\xe9.log")).symlink_to(latin)
+    reader = Reader(tmp_path / "data", watched(log.parent / "*.log"))
+    assert reader.turn() == [b"one"]
+    assert reader.sources == {str(log.with_name("caf?.log"))}
+    assert list(reader.files.troubles) == [str(log.with_name("?.log"))]
+    append(latin, b"two")
+    reader.restart()
+    assert reader.turn() == [b"one", b"two"]
+
+
 def test_a_file_that_is_being_packed_is_no_trouble(tmp_path: Path, log: Path) -> None:
     reader = Reader(tmp_path / "data", watched(log))
     append(log, b"one")

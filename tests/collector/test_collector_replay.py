@@ -61,6 +61,17 @@ def test_every_line_has_its_fate_and_is_at_the_centre(member: Home, centre: Fake
     assert centre.total().to_json() == done.ledger.to_json()
 
 
+def test_a_name_that_is_no_text_is_shown_readably(member: Home, centre: FakeCentre, old: Path, tmp_path: Path) -> None:
+    named = old.rename(tmp_path / os.fsdecode(b"caf\xe9.log"))
+    arguments = [str(named), "--config", str(member.path)]
+    assert cyberalarm("collector", "replay", *arguments).returncode == 0
+    again = cyberalarm("collector", "replay", *arguments)
+    assert (again.returncode, "as 'caf?.log'" in " ".join(again.stderr.split())) == (3, True), again.stderr
+    resumed = cyberalarm("collector", "replay", "--resume", *arguments)
+    assert resumed.returncode == 0
+    assert ": left out, its lines were taken before." in " ".join(resumed.stdout.split())
+
+
 def test_compressed_files_and_one_device_for_all(member: Home, centre: FakeCentre, old: Path, tmp_path: Path) -> None:
     packed = tmp_path / "old.log.1.gz"
     packed.write_bytes(gzip.compress(old.read_bytes()))
@@ -193,6 +204,7 @@ def collecting(member: Home, centre: FakeCentre, tmp_path: Path) -> Iterator[Hom
 
 
 def test_a_collector_that_runs_takes_files_over(collecting: Home, centre: FakeCentre, old: Path) -> None:
+    old = old.rename(old.with_name(os.fsdecode(b"caf\xe9.log")))  # also a name that is no text
     done = cyberalarm("collector", "replay", str(old), "--config", str(collecting.path), "--output", "json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

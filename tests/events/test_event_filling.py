@@ -21,8 +21,8 @@ def test_events_stored_before_there_were_rollups_are_filled_in_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, break_after: int
 ) -> None:
     with monkeypatch.context() as before:
-        old = [m for m in stores._migrations() if m[0] < "0003"]
-        before.setattr(stores, "_migrations", lambda: old)
+        old = [m for m in stores.migrations() if m[0] < "0003"]
+        before.setattr(stores, "migrations", lambda: old)
         store = EventStore.open(tmp_path / "store")
         when = [START + timedelta(days=40 * at) for at in range(3)]
         store.insert(table([Given(member, {"time": t, "count": 2, "dst_port": 22}) for member in (1, 3) for t in when]))

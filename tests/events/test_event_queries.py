@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyberalarm.central.events import queries
@@ -109,6 +109,7 @@ def test_parameters_must_be_the_query_s_own(store: EventStore) -> None:
         store.query("sums", Scope.national(), start=naive, end=naive + timedelta(days=1))
 
 
+@settings(deadline=None)  # over HTTP the first call connects
 @given(st.lists(st.text(), min_size=1, max_size=5))
 def test_texts_travel_as_values(store: EventStore, texts: list[str]) -> None:
     """Whatever a parameter's text says, it comes back as it was."""

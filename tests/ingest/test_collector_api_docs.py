@@ -18,7 +18,7 @@ from cyberalarm.central.ingest.errors import ChainGapError
 DOCS = Path(__file__).parent.parent.parent / "docs"
 CODE = re.compile(r"[a-z]+(?:-[a-z]+)*")
 # Raised where no request of a collector gets to, and base classes that are never raised themselves.
-NOT_ANSWERED = {"member-not-approved", "enrolment-refused", "act-refused"}
+NOT_ANSWERED = {"member-not-approved", "enrolment-refused", "act-refused", "original-lost", "quarantine-decided"}
 LIBRARY_ONLY = {
     "key-malformed",
     "seal-refused",

@@ -9,9 +9,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from cyberalarm.central.ingest.bundles import Bundle
+from cyberalarm.central.ingest.bundles import Sender as Whose
 from cyberalarm.central.ingest.models import Envelope, LedgerTotal
 from cyberalarm.central.ingest.totals import MOST_DEVICES, OTHER_DEVICES, add_sums, sums
-from cyberalarm.central.ingest.writer import Bundle
 from cyberalarm.central.members.models import Collector
 from cyberalarm.core.outcome import OUTCOMES, Ledger
 from cyberalarm.envelope import payload
@@ -80,7 +81,7 @@ def test_devices_beyond_the_bound_are_counted_together(
 
 
 def bundle_of(sender: Sender, ledgers: dict[str, Ledger]) -> Bundle:
-    return Bundle(pk(sender), 1, "kent", "", sender.header(0, 0), "", 0, ledgers, events(0))
+    return Bundle(Whose(pk(sender), 1, "kent", ""), sender.header(0, 0), "", 0, ledgers, events(0))
 
 
 def test_the_bound_holds_within_a_group(new_sender: Callable[[], Sender]) -> None:

@@ -1,7 +1,8 @@
 """The centre's configuration: one TOML file, a safe default for every key.
 
 Every key is documented in docs/configuration.md. Paths are relative to the file's folder; without a file, to the working folder.
-Secrets live in files inside `data`, made on first start, readable by the owner only; none is ever written in the configuration.
+Secrets live in files inside `data`, made on first start, readable by the owner only; none is ever written in the configuration:
+passwords of database servers come from a file or the environment.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cyberalarm.central.databases import Database, EventStoreAddress
 from cyberalarm.core.errors import ConfigurationError
 from cyberalarm.envelope import revocations
 from cyberalarm.envelope.errors import KeyRefused
@@ -54,11 +56,16 @@ class CentralConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     data: Path = Path("central-data")
-    profile: Literal["embedded"] = "embedded"
+    # What the two databases come to; nothing asks for it. Empty: not said. Said, it must agree with them.
+    profile: Literal["", "embedded", "single", "server", "cluster"] = ""
+    database: Database = Database()
+    event_store: EventStoreAddress = EventStoreAddress()
     host: str = "127.0.0.1"
     port: int = Field(default=8443, ge=1, le=65535)
     # Connections that one address may have at once. Raise it when a proxy of yours stands in front.
     connections_per_address: int = Field(default=50, ge=1)
+    # Addresses or networks of proxies whose word on a visitor's address counts.
+    trusted_proxies: list[str] = []
     # What members' browsers and collectors use to reach us; empty: https://<host>:<port>
     public_url: Annotated[str, AfterValidator(_https)] = ""
     allowed_hosts: list[str] = []
@@ -79,12 +86,24 @@ class CentralConfig(BaseModel):
     # Months for which events are kept, and the figures of days that reports and trends read; at least as long as the events.
     keep_events_months: int = Field(default=13, ge=1, le=1200)
     keep_rollups_months: int = Field(default=60, ge=1, le=1200)
+    # Figures for Prometheus at /metrics, for whoever has the token in `data/secrets/metrics`.
+    metrics: bool = False
+    # File with the public half of the recovery key, which backups are sealed to (`central recovery-key`); empty: none can be made.
+    recovery_key: str = ""
     email_host: str = ""
     email_port: int = Field(default=25, ge=1, le=65535)
     email_from: str = "cyberalarm@example.org"
 
     @model_validator(mode="after")
-    def _rollups_outlive_events(self) -> CentralConfig:
+    def _agreed(self) -> CentralConfig:
+        servers = self.database.is_server and self.event_store.is_server
+        told = {
+            "server": servers and not self.event_store.cluster,
+            "cluster": servers and bool(self.event_store.cluster),
+        }
+        single = not self.database.is_server and not self.event_store.is_server
+        if not told.get(self.profile, not self.profile or single):
+            raise ValueError(f"the profile {self.profile!r} is not what `database` and `event_store` say")
         if self.keep_rollups_months < self.keep_events_months:
             raise ValueError("keep_rollups_months must not be less than keep_events_months")
         return self
@@ -119,7 +138,7 @@ def load(path: Path | None = None) -> CentralConfig:
         raise ConfigurationError(f"{named}: not valid TOML: {error}.") from error
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "keep_rollups_months"  # the one rule over several keys
+        key = ".".join(str(part) for part in first["loc"]) or "several together"
         said = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(f"{named}: key {key!r}: {said}.", next_step="See docs/configuration.md.") from error
     return _resolved(config, named.parent, str(named))
@@ -128,14 +147,18 @@ def load(path: Path | None = None) -> CentralConfig:
 def _resolved(config: CentralConfig, folder: Path, named: str = "configuration") -> CentralConfig:
     """The configuration with whole paths. Raises ConfigurationError for a file that is named but not there."""
     files = {}
-    for key in ("country_database", "countries_extra"):
+    for key in ("country_database", "countries_extra", "recovery_key"):
         text = getattr(config, key)
         if text:
             file = (folder / text).resolve()
             if not file.is_file():
                 raise ConfigurationError(f"{named}: key {key!r}: there is no file {file}.")
             files[key] = str(file)
-    return config.model_copy(update={"data": (folder / config.data).resolve(), **files})
+    databases = {
+        "database": config.database.resolved(folder, named),
+        "event_store": config.event_store.resolved(folder, named),
+    }
+    return config.model_copy(update={"data": (folder / config.data).resolve(), **databases, **files})
 
 
 def make_data_folder(config: CentralConfig) -> None:

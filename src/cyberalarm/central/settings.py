@@ -52,6 +52,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "cyberalarm.central.site.watching.counted",
     "django.middleware.security.SecurityMiddleware",
     "cyberalarm.central.site.middleware.content_security_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -86,17 +87,7 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": CONFIG.data / "central.sqlite3",
-        "OPTIONS": {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
-        },
-    }
-}
+DATABASES = {"default": CONFIG.database.django(CONFIG.data)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "Europe/London"
@@ -140,9 +131,12 @@ ACCOUNT_RATE_LIMITS = {
     "reset_password": "10/m/ip,3/h/key",
 }
 # The counters behind these limits. With few entries a visitor could push a locked account's counter out of memory.
+# Several processes must count together: where there is a server, it counts.
+_COUNTERS = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+_SHARED_COUNTERS = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        **(_SHARED_COUNTERS if CONFIG.database.is_server else _COUNTERS),
         "OPTIONS": {"MAX_ENTRIES": 200_000},
     }
 }
@@ -186,6 +180,8 @@ DEFAULT_FROM_EMAIL = CONFIG.email_from
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"stderr": {"class": "logging.StreamHandler"}},
+    "formatters": {"lines": {"()": "cyberalarm.central.site.logs.JsonLines"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {"django": {"handlers": ["stderr"], "level": "ERROR", "propagate": False}},
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cyberalarm.cli import backing_up, central_check
 from cyberalarm.cli.django_setup import set_up
 from cyberalarm.cli.printing import ExitCode, Output, log_to_stderr, print_json, print_jsonl, print_rows, result_console
 from cyberalarm.core.errors import ConfigurationError, CyberAlarmError
@@ -18,8 +19,11 @@ from cyberalarm.core.places import Level, Scope
 
 if TYPE_CHECKING:
     from cyberalarm.central.commands import MadeReport, StatusRow
+    from cyberalarm.central.config import CentralConfig
 
 app = typer.Typer(no_args_is_help=True, help="Run the centre.")
+backing_up.register(app)
+app.command()(central_check.check)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")]
 OutputOption = Annotated[Output, typer.Option("--output", help="human, json or jsonl")]
@@ -38,6 +42,44 @@ def serve(config: ConfigOption = None) -> None:
     from cyberalarm.central.serving import serve as run
 
     run(settings, _say)
+
+
+def _part(config: Path | None, role: str) -> None:
+    settings = set_up(config, fresh=True)
+    log_to_stderr(logging.INFO)
+    from cyberalarm.central.roles import Role
+    from cyberalarm.central.serving import serve as run
+
+    run(settings, _say, frozenset({Role(role)}))
+
+
+@app.command()
+def web(config: ConfigOption = None) -> None:
+    """Run the web site only, beside other processes, with PostgreSQL and ClickHouse servers."""
+    _part(config, "web")
+
+
+@app.command()
+def ingest(config: ConfigOption = None) -> None:
+    """Run the collector API only, beside other processes, with PostgreSQL and ClickHouse servers."""
+    _part(config, "ingest")
+
+
+@app.command()
+def worker(config: ConfigOption = None) -> None:
+    """Run the scheduled work only, beside other processes, with PostgreSQL and ClickHouse servers."""
+    _part(config, "worker")
+
+
+@app.command("cluster-ddl")
+def cluster_ddl(
+    name: Annotated[str, typer.Argument(help="The cluster's name in the ClickHouse servers' configuration.")],
+) -> None:
+    """Print the statements that make the event store's tables on a ClickHouse cluster; `migrate` runs the same ones."""
+    from cyberalarm.central.events.ddl import cluster_statements
+
+    for statement in cluster_statements(name):
+        sys.stdout.write(f"{statement};\n\n")
 
 
 @app.command()
@@ -62,7 +104,7 @@ def report(
 ) -> None:
     """Make reports now, by the running centre, or by this command when none runs."""
     settings = set_up(config)
-    made = _make(settings.data, member or [], days, last.date() if last else None)
+    made = _make(settings, member or [], days, last.date() if last else None)
     if output is Output.JSON:
         print_json(made)
     elif output is Output.JSONL:
@@ -72,23 +114,21 @@ def report(
             result_console().print(f"{one['title']}\n  {one['folder']}")
 
 
-def _make(data: Path, only: list[str], days: int, last: date | None) -> list[MadeReport]:
+def _make(config: CentralConfig, only: list[str], days: int, last: date | None) -> list[MadeReport]:
     from cyberalarm.central import control
     from cyberalarm.central.commands import make_reports
-    from cyberalarm.central.events.store import EventStore
+    from cyberalarm.central.serving import opened
 
-    try:
-        told = control.ask(data, "report", only=only, days=days, last=last.isoformat() if last else None)
-    except CyberAlarmError as error:
-        if error.code != "centre-not-running":
-            raise
-    else:
-        return told  # type: ignore[return-value]
-    store = EventStore.open(data / "events")
-    try:
-        return make_reports(store, data, last, days, only)
-    finally:
-        store.close()
+    if not config.event_store.is_server:
+        try:
+            told = control.ask(config.data, "report", only=only, days=days, last=last.isoformat() if last else None)
+        except CyberAlarmError as error:
+            if error.code != "centre-not-running":
+                raise
+        else:
+            return told  # type: ignore[return-value]
+    with opened(config) as store:
+        return make_reports(store, config.data, last, days, only)
 
 
 @app.command()
@@ -97,7 +137,13 @@ def status(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> 
     settings = set_up(config)
     from cyberalarm.central import control
 
-    rows: list[StatusRow] = control.ask(settings.data, "status", timeout=60)  # type: ignore[assignment]
+    rows: list[StatusRow]
+    try:
+        rows = control.ask(settings.data, "status", timeout=60)  # type: ignore[assignment]
+    except CyberAlarmError as error:
+        if error.code != "centre-not-running" or not settings.event_store.is_server:
+            raise
+        rows = _looked_at(settings)
 
     def show() -> None:
         console = result_console()
@@ -111,6 +157,19 @@ def status(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> 
     if any(row["grave"] and not row["good"] for row in rows):
         raise typer.Exit(ExitCode.FAILED)
     raise typer.Exit(ExitCode.DONE if all(row["good"] for row in rows) else ExitCode.INCOMPLETE)
+
+
+def _looked_at(config: CentralConfig) -> list[StatusRow]:
+    """As `status` of a process that has no part in the work itself: databases, disk, certificate, jobs."""
+    from cyberalarm.central import roles
+    from cyberalarm.central.commands import status as look
+    from cyberalarm.central.events import store as stores
+    from cyberalarm.central.serving import opened
+
+    roles.take(frozenset())
+    with opened(config) as store:
+        stores.use(store)
+        return look()
 
 
 @app.command()

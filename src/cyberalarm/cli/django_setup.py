@@ -21,7 +21,7 @@ def set_up(path: Path | None, *, fresh: bool = False) -> configuration.CentralCo
     if path is not None:
         os.environ[configuration.ENVIRONMENT] = str(path.resolve())
     wanted = configuration.load()  # says what is wrong in our words before Django reads it
-    if not fresh and not (wanted.data / "central.sqlite3").exists():
+    if not fresh and not wanted.database.is_server and not (wanted.data / "central.sqlite3").exists():
         raise ConfigurationError(
             f"There is no centre in {wanted.data}.",
             next_step="Name its configuration with --config, or start it first: cyberalarm central serve.",

@@ -31,6 +31,7 @@ from cyberalarm.collector.transport import (
     pieces,
 )
 from cyberalarm.envelope.canonical import require
+from cyberalarm.envelope.receipts import READS_HEADER, READS_QUARANTINED
 from cyberalarm.envelope.rotation import VOUCHER_HEADER
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ class Centre:
 
     def envelope(self, envelope: bytes, voucher: str = "") -> bytes:
         """Post an envelope, with the voucher of this collector's newer key where an older one signed it; gives its receipt."""
-        headers = {"Content-Type": "application/octet-stream", **({VOUCHER_HEADER: voucher} if voucher else {})}
+        headers = {"Content-Type": "application/octet-stream", READS_HEADER: READS_QUARANTINED}
+        if voucher:
+            headers[VOUCHER_HEADER] = voucher
         return self._send("POST", _API + "/envelopes", envelope, headers)
 
     def status(self, headers: dict[str, str], path: str = STATUS_PATH) -> bytes:

@@ -40,6 +40,7 @@ from cyberalarm.collector.receive.reading import (
     chunks,
     device_of,
     known_as,
+    readable,
     sizes_in,
     taken_before,
 )
@@ -313,7 +314,12 @@ class _Work:
                 # When a file was last written is the best clue to the year that its lines may lack.
                 reference = max(min(os.fstat(raw.fileno()).st_mtime, now), 0.0)
                 begin = replace(
-                    job.mark or Mark(), trouble="", filed=True, at=now, name=job.path.name, size=job.known.size
+                    job.mark or Mark(),
+                    trouble="",
+                    filed=True,
+                    at=now,
+                    name=readable(job.path.name),
+                    size=job.known.size,
                 )
                 source = self._device or device_of(job.path.name)
                 wanted = Wanted(job.known.key, begin, source, reference)

@@ -5,7 +5,7 @@ Invariants
 - A change of this collector's key is made known before anything else is sent; bundles of before it carry the new key's voucher.
 - Whatever goes wrong is in `progress`, in words for a person, until a bundle is receipted; the thread never ends by itself.
 - Sealed bundles cannot be sealed again here (only the centre opens them), so one that the centre refuses stays, and those behind it
-  wait: dropping one would break the chain for all.
+  wait: dropping one would break the chain for all. One that the centre puts aside, as its receipt says, is in its hands and leaves.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ class Progress:
 
     sent: int = 0
     rows: int = 0
+    put_aside: int = 0  # of those sent, by the centre, since the start
+    put_aside_code: str = ""  # why the newest of them was
     last_receipt: float = 0.0
     trouble_code: str = ""
     trouble: str = ""
@@ -174,6 +176,10 @@ class Shipper:
         named = (receipt.envelope, receipt.collector, receipt.sequence)
         if named != (link.digest, identity.collector, link.sequence):
             raise ReceiptRefusedError("The centre's receipt is for another envelope.")
+        if receipt.quarantined:
+            log.warning("ship.put_aside", code=receipt.quarantined)
+            self.progress.put_aside += 1
+            self.progress.put_aside_code = receipt.quarantined
         with self._lock:
             self._spool.receipted(link)
         return receipt.rows

@@ -11,6 +11,7 @@ from django.db.models import F, Q, Sum
 from cyberalarm.central.alarms.kinds import Kind
 from cyberalarm.central.alarms.models import Alarm
 from cyberalarm.central.alarms.rules import ENOUGH_LINES, GONE_AFTER, LEAST_DROPPED, SILENT_AFTER, Collecting, Sending
+from cyberalarm.central.ingest import quarantine
 from cyberalarm.central.ingest.models import DeviceAlarm, LedgerSpan, LedgerTotal
 from cyberalarm.central.ingest.refusals import Refusal, stands
 from cyberalarm.central.ingest.totals import OTHER_DEVICES
@@ -54,7 +55,7 @@ def speaking() -> QuerySet[Collector]:
 
 
 def gather(now: datetime) -> Gathered:
-    """Read everything, in nine queries."""
+    """Read everything, in ten queries."""
     alarms = Alarm.objects.filter(Q(ended__isnull=True) | Q(ended__gte=now - SAME_AGAIN))
     standing: dict[Key, Alarm] = {}
     ended: dict[Key, Alarm] = {}
@@ -93,8 +94,10 @@ def _collecting(hour: datetime, now: datetime, steady: dict[int, datetime]) -> d
     spans = LedgerSpan.objects.filter(hours=1, start__gte=hour).order_by().values_list("collector")
     sums = spans.annotate(lost=Sum("dropped_by_kernel"), came=Sum("received")).filter(lost__gte=LEAST_DROPPED)
     dropped = {collector: (lost, came) for collector, lost, came in sums}
+    put_aside = quarantine.standing_of(speaking())
     found = {}
     for row in speaking().order_by().values(*_COLUMNS).iterator():
+        aside, aside_since, aside_code = put_aside.get(row["pk"], (0, None, ""))
         code, since = _refused(row, now)
         lost, came = dropped.get(row["pk"], (0, 0))
         found[row["pk"]] = Collecting(
@@ -115,6 +118,9 @@ def _collecting(hour: datetime, now: datetime, steady: dict[int, datetime]) -> d
             received=row["chain__received"],
             refused_code=code,
             refused_since=since,
+            put_aside=aside,
+            put_aside_since=aside_since,
+            put_aside_code=aside_code,
             steady_since=steady.get(row["pk"]),
             dropped=lost,
             arrived=came,

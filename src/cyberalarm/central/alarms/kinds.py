@@ -10,6 +10,7 @@ class Kind(models.TextChoices):
 
     COLLECTOR_SILENT = "collector-silent", "Collector silent"
     REFUSED = "refused", "Bundles refused"
+    QUARANTINED = "quarantined", "Bundles put aside"
     CLOCK = "clock", "Clock of the collector wrong"
     DISK = "disk", "Disk nearly full"
     SPOOL = "spool", "Spool nearly full"

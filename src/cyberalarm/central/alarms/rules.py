@@ -90,6 +90,9 @@ class Collecting:
     received: datetime | None = None
     refused_code: str = ""
     refused_since: datetime | None = None
+    put_aside: int = 0
+    put_aside_since: datetime | None = None
+    put_aside_code: str = ""
     steady_since: datetime | None = None
     dropped: int = 0
     arrived: int = 0
@@ -118,6 +121,13 @@ def collector_silent(one: Collecting, now: datetime, up: datetime) -> Verdict:
 def refused(one: Collecting) -> Verdict:
     """Its newest bundles were refused, and none was receipted since."""
     return Raised(one.refused_since, code=one.refused_code) if one.refused_code and one.refused_since else CALM
+
+
+def quarantined(one: Collecting) -> Verdict:
+    """Bundles of it are put aside, and nobody has decided about them yet."""
+    if not one.put_aside or one.put_aside_since is None:
+        return CALM
+    return Raised(one.put_aside_since, one.put_aside, code=one.put_aside_code)
 
 
 def clock(one: Collecting, now: datetime) -> Verdict:

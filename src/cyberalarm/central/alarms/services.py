@@ -116,6 +116,7 @@ def _of_collector(one: Collecting, now: datetime, up: datetime) -> Iterator[tupl
     silent = rules.collector_silent(one, now, up)
     yield Kind.COLLECTOR_SILENT, silent
     yield Kind.REFUSED, rules.refused(one)
+    yield Kind.QUARANTINED, rules.quarantined(one)
     yield Kind.CLOCK, rules.clock(one, now)
     yield Kind.DISK, rules.disk(one, now)
     yield Kind.SPOOL, rules.spool(one, now)

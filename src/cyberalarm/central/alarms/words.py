@@ -40,6 +40,7 @@ def words_of(alarm: Alarm) -> Words:
 _TITLES: dict[Kind, str] = {
     Kind.COLLECTOR_SILENT: "We hear nothing from the collector",
     Kind.REFUSED: "Its bundles are refused",
+    Kind.QUARANTINED: "Some of its bundles could not be used",
     Kind.CLOCK: "Its clock is wrong",
     Kind.DISK: "Its disk is nearly full",
     Kind.SPOOL: "What it keeps has nearly filled its space",
@@ -60,6 +61,11 @@ def _seen(kind: Kind, alarm: Alarm) -> str:
         case Kind.REFUSED:
             return (
                 f"It reaches us, but what it sends is refused with code {alarm.code}. It keeps what it could not send."
+            )
+        case Kind.QUARANTINED:
+            return (
+                f"We have put {plural(alarm.value, 'bundle')} of it aside, with code {alarm.code}. They are kept, but what they"
+                " hold is in no figure and no report yet."
             )
         case Kind.CLOCK | Kind.DEVICE_CLOCK:
             which = "ours" if kind is Kind.CLOCK else "the collector's"
@@ -98,6 +104,7 @@ def _next_step(kind: Kind, alarm: Alarm) -> str:
 
 
 _STEPS: dict[Kind, str] = {
+    Kind.QUARANTINED: "You need do nothing: our people look at them. If the collector's program is old, update it.",
     Kind.COLLECTOR_SILENT: "Is its computer on, and does it reach the Internet? On it, run: cyberalarm collector doctor",
     Kind.CLOCK: "Set the clock of the collector's computer, or switch on its automatic time (NTP).",
     Kind.DISK: "Make room on the collector's disk. When it is full the collector takes no more log lines.",

@@ -40,7 +40,11 @@ class Action(models.TextChoices):
     FINDING_CLOSED = "finding-closed", "Closed a finding"
     FINDING_REOPENED = "finding-reopened", "Opened a finding again"
     COLLECTOR_KEY_CHANGED = "collector-key-changed", "Changed its signing key"
+    QUARANTINE_RELEASED = "quarantine-released", "Had a bundle tried again that was put aside"
+    QUARANTINE_DISCARDED = "quarantine-discarded", "Discarded a bundle that was put aside"
+    QUARANTINE_DOWNLOADED = "quarantine-downloaded", "Downloaded a bundle that was put aside"
     CENTRE_KEY_ANNOUNCED = "centre-key-announced", "Announced a key of the centre"
+    JOB_ASKED = "job-asked", "Had a background job run"
     CENTRE_KEY_CHANGED = "centre-key-changed", "Changed a key of the centre"
 
 

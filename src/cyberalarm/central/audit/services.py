@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from cyberalarm.central.audit.errors import ChainBrokenError
 from cyberalarm.central.audit.models import COLLECTOR, CONSOLE, NOBODY, Action, Entry
+from cyberalarm.central.locks import Lock, hold
 
 if TYPE_CHECKING:
     from cyberalarm.central.accounts.models import User
@@ -49,10 +50,11 @@ def record(actor: User | None, action: Action, subject: str = "", why: str = "",
 
     Without an actor it is the collector of this reference, that acts for itself; or else somebody at the machine's console, who is
     recorded by the account that this process runs as.
-    Writers are serial: SQLite's immediate transactions allow one at a time, and `sequence` being the key
-    makes the loser of any other race fail rather than fork the chain.
+    Writers are serial: SQLite's immediate transactions allow one at a time, PostgreSQL's wait for a lock; and `sequence` being the
+    key makes the loser of any other race fail rather than fork the chain.
     """
     with transaction.atomic():
+        hold(Lock.AUDIT)
         last = Entry.objects.order_by("-sequence").first()
         entry = Entry(
             sequence=last.sequence + 1 if last else 1,

@@ -64,6 +64,7 @@ PROBLEMS: dict[str, HTTPStatus] = {
     "events-time": HTTPStatus.UNPROCESSABLE_ENTITY,
     "events-count": HTTPStatus.UNPROCESSABLE_ENTITY,
     "events-severity": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "store-refused": HTTPStatus.UNPROCESSABLE_ENTITY,
     "key-change-refused": HTTPStatus.CONFLICT,
     "release-unknown": HTTPStatus.NOT_FOUND,
     "sources-unknown": HTTPStatus.NOT_FOUND,

@@ -39,3 +39,14 @@ class EventTableError(EventStoreError):
     """A table given to the store has not the shape of stored events."""
 
     code = "event-table"
+
+
+class StoreAwayError(EventStoreError):
+    """The engine did not answer, or cannot now. `passing`: a moment later it may; `unsent`: nothing of the call reached it."""
+
+    code = "event-store-away"
+
+    def __init__(self, what: str, *, next_step: str = "", passing: bool = True, unsent: bool = False) -> None:
+        super().__init__(what, next_step=next_step)
+        self.passing = passing
+        self.unsent = unsent

@@ -36,13 +36,15 @@ class Retention:
             raise ValueError("rollups are kept at least as long as events")
 
 
-def keep(client: Client, retention: Retention) -> list[str]:
+def keep(client: Client, retention: Retention, of_cluster: str = "") -> list[str]:
     """Make the tables keep their rows for so long; gives the tables that were changed."""
     changed = []
     for table in TABLES:
         column, months = ("time", retention.events) if table == "events" else ("day", retention.rollups)
         wanted = f"TTL {column} + toIntervalMonth({months})"
-        engine = str(client.query(_TTL, parameters={"table": table}).result_rows[0][0])
+        engine = str(
+            client.query(_TTL, parameters={"table": f"{table}_local" if of_cluster else table}).result_rows[0][0]
+        )
         if f"{wanted} " in f"{engine} ":
             continue
         # Months are only marked with when they end; to take single rows out of them would rewrite them, and come sooner.

@@ -1,7 +1,6 @@
-"""The event store of the running centre, kept by chDB (the ClickHouse engine in this process).
+"""The event store of the running centre, kept by chDB (the ClickHouse engine in this process) or by ClickHouse servers: `engine`.
 
 Invariants:
-- one process holds the store's folder, and one `EventStore` in it: a lock file says which; any death frees it
 - `insert` returns only when the rows are on disk (the table's own fsync settings): all of them or, after an
   error, possibly some: the same rows under the same token complete them (`inserting` says how)
 - every read names a scope; the text of every read is a checked file (`queries`), its values travel beside it
@@ -12,28 +11,23 @@ What it does not do: decide what is valid (ingest does), recognise envelopes tha
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
-import threading
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-import clickhouse_connect
 import structlog
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from . import filling, queries
+from . import cluster, filling, queries
 from . import retention as retention_of_tables
 from .arrow import check_stored
-from .errors import EventStoreError, QueryParameterError, StoreHeldError, StoreNotRunningError
+from .engine import ChdbFolder, connect
+from .errors import EventStoreError, QueryParameterError, StoreNotRunningError
 from .inserting import blocks_of, settings_for
 from .rows import Row, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import pyarrow as pa
@@ -41,6 +35,7 @@ if TYPE_CHECKING:
 
     from cyberalarm.core.places import Scope
 
+    from .engine import ClickHouseServers, Engine
     from .retention import Retention
 
 log = structlog.get_logger(__name__)
@@ -54,32 +49,30 @@ _DELETE_BUNDLE = (
     "alter table events delete where collector = {collector:UInt32} and sequence = {sequence:UInt64}"
     " settings mutations_sync = 1"
 )
+JOURNAL = (
+    "create table if not exists migrations (name String, applied DateTime64(3, 'UTC'))"
+    " engine = MergeTree order by name settings fsync_after_insert = 1, fsync_part_directory = 1"
+)
 _COUNT_BUNDLE = "select count() from events where collector = {collector:UInt32} and sequence = {sequence:UInt64}"
-_LOCK = "cyberalarm.lock"
 
 
 class EventStore:
     """The store's one door. Make it with `open`."""
 
-    def __init__(self, directory: Path, lock: int) -> None:
-        self._directory = directory
-        self._lock = lock
-        self._idle: list[Client] = []
-        self._leased: set[Client] = set()
-        self._guard = threading.Condition()
-        self._closed = False
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     @classmethod
-    def open(cls, directory: Path) -> EventStore:
-        """Open the store in a folder, make it if there is none, and bring its tables up to date.
+    def open(cls, where: Path | ClickHouseServers, *, bare: bool = False) -> EventStore:
+        """Open the store in a folder, or on servers; make it if there is none, and bring its tables up to date.
 
-        Raises StoreHeldError when another process, or this one, has it open already.
+        `bare` leaves tables alone. Of several processes on servers only one may bring tables up to date at a time. Raises
+        StoreHeldError when another process, or this one, has the folder open already, StoreAwayError when no server answers.
         """
-        directory = directory.resolve()
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store = cls(directory, _take_lock(directory))
+        store = cls(connect(where))
         try:
-            store._migrate()
+            if not bare:
+                store._migrate()
         except BaseException:
             store.close()
             raise
@@ -87,7 +80,14 @@ class EventStore:
 
     @property
     def directory(self) -> Path:
-        return self._directory
+        """The folder of a store that has one. Raises EventStoreError where servers keep it."""
+        if not isinstance(self._engine, ChdbFolder):
+            raise EventStoreError(
+                "The events lie on ClickHouse servers, not in a folder.",
+                next_step="Back them up and restore them as servers are (docs/servers.md).",
+                code="event-store-on-servers",
+            )
+        return self._engine.folder
 
     def insert(self, table: pa.Table, token: str | None = None) -> None:
         """Store rows that have `arrow.stored_schema()`; they are on disk when this returns.
@@ -99,29 +99,25 @@ class EventStore:
         settings = settings_for(token)
         if not table.num_rows:
             return
-        with self._client() as client:
-            client.insert_arrow("events", blocks_of(table), settings=settings)
+        blocks = blocks_of(table)
+        # The settings hold a token, so that a second attempt adds only what the first left out.
+        self._engine.run(lambda client: client.insert_arrow("events", blocks, settings=settings), twice=True)
 
     def keep(self, retention: Retention) -> list[str]:
         """Keep events and rollups for so long from now on; gives the tables for which that is a change."""
         with self._client() as client:
-            return retention_of_tables.keep(client, retention)
+            return retention_of_tables.keep(client, retention, self._engine.cluster)
 
     def delete_bundle(self, collector: int, sequence: int) -> None:
         """Remove every row of one bundle. For recovery only: it rewrites the parts that it touches."""
-        with self._client() as client:
-            client.command(
-                _DELETE_BUNDLE,
-                parameters={"collector": collector, "sequence": sequence},
-            )
+        bundle = {"collector": collector, "sequence": sequence}
+        statement = cluster.mutation(_DELETE_BUNDLE, self._engine.cluster)
+        self._engine.run(lambda client: client.command(statement, parameters=bundle), twice=True)
 
     def bundle_rows(self, collector: int, sequence: int) -> int:
         """How many rows of one bundle are stored."""
-        with self._client() as client:
-            answer = client.query(
-                _COUNT_BUNDLE,
-                parameters={"collector": collector, "sequence": sequence},
-            )
+        bundle = {"collector": collector, "sequence": sequence}
+        answer = self._engine.run(lambda client: client.query(_COUNT_BUNDLE, parameters=bundle), twice=True)
         return int(answer.result_rows[0][0])
 
     def query(self, name: str, scope: Scope, **parameters: Parameter) -> list[Row]:
@@ -139,94 +135,53 @@ class EventStore:
             )
         sql, scoped = queries.bind(query, scope)
         bound: dict[str, object] = {name: _bound(value) for name, value in parameters.items()}
-        with self._client() as client:
-            answer = client.query(
-                sql, parameters={**bound, **scoped}, settings={"max_execution_time": _LONGEST_QUERY_SECONDS}
-            )
+        bounds = {"max_execution_time": _LONGEST_QUERY_SECONDS}
+        answer = self._engine.run(
+            lambda client: client.query(sql, parameters={**bound, **scoped}, settings=bounds), twice=True
+        )
         at = {column: index for index, column in enumerate(answer.column_names)}
         return [Row(at, tuple(plain(value) for value in row)) for row in answer.result_rows]
 
     def size(self) -> tuple[int, int]:
         """Rows stored and bytes they take on disk, over all members; for operators and benchmarks."""
-        with self._client() as client:
-            answer = client.query(
-                "select sum(rows), sum(bytes_on_disk) from system.parts"
-                " where database = currentDatabase() and table = 'events' and active"
-            )
-        rows, size = answer.result_rows[0]
-        return int(rows), int(size)
+        return self._size_of("events")
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Rows and bytes on disk of each table of events and rollups, over all members; for operators and benchmarks."""
-        with self._client() as client:
-            answer = client.query(
-                "select table, sum(rows), sum(bytes_on_disk) from system.parts"
-                " where database = currentDatabase() and active group by table"
-            )
-        found = {str(table): (int(rows), int(size)) for table, rows, size in answer.result_rows}
-        return {table: found.get(table, (0, 0)) for table in queries.TABLES}
+        return {table: self._size_of(table) for table in queries.TABLES}
+
+    def _size_of(self, table: str) -> tuple[int, int]:
+        statement = cluster.parts(table, self._engine.cluster)
+        answer = self._engine.run(lambda client: client.query(statement), twice=True)
+        rows, size = answer.result_rows[0]
+        return int(rows), int(size)
 
     def close(self) -> None:
-        """Wait for running calls, close every client and let go of the folder. Twice does no harm."""
-        with self._guard:
-            if self._closed:
-                return
-            self._closed = True
-            while self._leased:
-                self._guard.wait()
-            for client in self._idle:
-                client.close()
-            self._idle.clear()
-        os.close(self._lock)
+        """Wait for running calls, and let go of the engine. Twice does no harm."""
+        self._engine.close()
 
-    @contextmanager
-    def _client(self) -> Iterator[Client]:
-        """A client for one call of one thread: an idle one, else a new one."""
-        with self._guard:
-            if self._closed:
-                raise StoreNotRunningError("The event store is closed.")
-            client = self._idle.pop() if self._idle else self._connect()
-            self._leased.add(client)
-        try:
-            yield client
-        except ClickHouseError as error:
-            raise EventStoreError(
-                f"The event store failed: {_short(error)}", next_step="See the centre's log."
-            ) from error
-        finally:
-            with self._guard:
-                self._leased.discard(client)
-                self._idle.append(client)
-                self._guard.notify_all()
-
-    def _connect(self) -> Client:
-        try:
-            return clickhouse_connect.get_client(dsn=f"chdb://{self._directory}", tz_mode="aware")
-        except ClickHouseError as error:
-            raise StoreHeldError(
-                f"The event store in {self._directory} cannot be opened: {_short(error)}",
-                next_step="One process may hold one event store; stop the other one.",
-            ) from error
+    def _client(self) -> AbstractContextManager[Client]:
+        """A client for one call of one thread."""
+        return self._engine.lease()
 
     def _migrate(self) -> None:
         """Apply the migrations that this store has not had yet, in the order of their numbers."""
         with self._client() as client:
-            client.command(
-                "create table if not exists migrations (name String, applied DateTime64(3, 'UTC'))"
-                " engine = MergeTree order by name settings fsync_after_insert = 1, fsync_part_directory = 1"
-            )
+            for statement in cluster.statements(JOURNAL, self._engine.cluster):
+                client.command(statement)
             done = {row[0] for row in client.query("select name from migrations").result_rows}
-            for name, statements in _migrations():
+            for name, statements in migrations():
                 if name in done:
                     continue
-                for statement in statements:
-                    client.command(statement)
+                for one in statements:
+                    for statement in cluster.statements(one, self._engine.cluster):
+                        client.command(statement)
                 filling.fill(client, name)
                 client.insert("migrations", [[name, datetime.now(UTC)]], column_names=["name", "applied"])
                 log.info("event_store.migrated", migration=name)
 
 
-def _migrations() -> list[tuple[str, list[str]]]:
+def migrations() -> list[tuple[str, list[str]]]:
     """Every migration's name and statements; each statement must bear running twice, as after a crash."""
     folder = files(__package__).joinpath("migrations")
     found = sorted((p.name, p) for p in folder.iterdir() if re.fullmatch(r"\d{4}_\w+\.sql", p.name))
@@ -236,22 +191,6 @@ def _migrations() -> list[tuple[str, list[str]]]:
     ]
 
 
-def _take_lock(directory: Path) -> int:
-    handle = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
-        os.close(handle)
-        raise StoreHeldError(
-            f"The event store in {directory} is held by process {holder or '(unknown)'}.",
-            next_step="Talk to the running centre instead, or stop it first.",
-        ) from error
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
-    return handle
-
-
 def _bound(value: Parameter) -> object:
     """A parameter as the driver shall send it: times with their milliseconds, in UTC."""
     if isinstance(value, datetime):
@@ -259,10 +198,6 @@ def _bound(value: Parameter) -> object:
             raise QueryParameterError("A time given to a query has no time zone.")
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     return value
-
-
-def _short(error: ClickHouseError) -> str:
-    return str(error).split("\n", 1)[0][:300]
 
 
 _current: EventStore | None = None

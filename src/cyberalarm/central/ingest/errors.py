@@ -67,3 +67,15 @@ class StoreUnavailableError(CyberAlarmError):
     """Storing failed on our side; nothing was acknowledged, and sending again later is right."""
 
     code = "store-unavailable"
+
+
+class OriginalLostError(CyberAlarmError):
+    """A kept original is gone or damaged. For the centre's log only."""
+
+    code = "original-lost"
+
+
+class NotHeldError(RefusedError):
+    """Somebody decided about what is not put aside any more. For people, never for collectors."""
+
+    code = "quarantine-decided"

@@ -33,6 +33,11 @@ def keep(folder: Path, collector: str, sequence: int, envelope: bytes) -> None:
     write_secret(path_of(folder, collector, sequence), envelope, by_way_of=folder / _UNFINISHED)
 
 
+def drop(folder: Path, collector: str, sequence: int) -> None:
+    """Remove an original that was put aside and discarded."""
+    path_of(folder, collector, sequence).unlink(missing_ok=True)
+
+
 def tidy(folder: Path) -> None:
     """Remove what crashes left unfinished. Nobody may be writing."""
     for path in (folder / _UNFINISHED).glob(".*"):

@@ -22,7 +22,7 @@ from cyberalarm.core.outcome import Ledger, Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from cyberalarm.central.ingest.writer import Bundle
+    from cyberalarm.central.ingest.bundles import Bundle
 
 # Half of the shortest silence that is told: what is shorter changes no alarm.
 LEAST_PAUSE = timedelta(minutes=7, seconds=30)

@@ -21,18 +21,19 @@ if TYPE_CHECKING:
 
 
 class Envelope(models.Model):
-    """An accepted envelope. `storing` means: its rows may or may not be in the event store, and no receipt
-    was given.
+    """An accepted envelope. `storing`: its rows may or may not be in the event store, and no receipt was given. `quarantined`:
+    it has its place in the chain, and its rows and ledgers count nowhere (`Quarantined`).
     """
 
     class State(models.TextChoices):
         STORING = "storing", "Being stored"
         STORED = "stored", "Stored"
+        QUARANTINED = "quarantined", "Put aside"
 
     collector = models.ForeignKey(Collector, on_delete=models.CASCADE, related_name="envelopes")
     sequence = models.BigIntegerField()
     digest = models.CharField(max_length=64, unique=True)  # hex SHA-256 of the whole envelope
-    state = models.CharField(max_length=8, choices=State.choices)
+    state = models.CharField(max_length=12, choices=State.choices)
     sealed = models.DateTimeField()  # by the collector's clock
     received = models.DateTimeField()
     rows = models.BigIntegerField()
@@ -42,6 +43,9 @@ class Envelope(models.Model):
     # The pack release by which its lines were read, 0 for the packs of the collector's program. Empty where it did not say.
     pack_release = models.BigIntegerField(null=True)
     receipt = models.BinaryField(null=True)
+    # The group that it is or was stored with, and its place in it. Empty where a program of before stored it.
+    group = models.CharField(max_length=36, null=True)
+    position = models.IntegerField(null=True)
 
     class Meta:
         ordering = ("collector", "sequence")
@@ -56,6 +60,45 @@ class Envelope(models.Model):
 
     def device_ledgers(self) -> dict[str, Ledger]:
         return {device: Ledger.from_json(counts) for device, counts in self.ledgers.items()}
+
+
+class Group(models.Model):
+    """Envelopes that are being stored together (`groups`). The row goes when they are."""
+
+    token = models.CharField(max_length=36, primary_key=True)  # what the event store knows the insert by
+    owner = models.CharField(max_length=36)  # the process that stores it
+    lease = models.DateTimeField()  # until when that process is taken to live
+    stored = models.DateTimeField()  # the time that its rows carry
+    senders = models.JSONField()  # a `bundles.Sender` for each envelope, by position
+
+    def __str__(self) -> str:
+        return str(self.token)
+
+
+class Quarantined(models.Model):
+    """An envelope that failed after its signature was verified, and what became of it (`quarantine`)."""
+
+    class State(models.TextChoices):
+        HELD = "held", "Put aside"
+        ASKED = "asked", "To be tried again"
+        RELEASED = "released", "Stored after all"
+        DISCARDED = "discarded", "Discarded"
+
+    envelope = models.OneToOneField(Envelope, on_delete=models.CASCADE, primary_key=True, related_name="quarantined")
+    code = models.CharField(max_length=32)
+    reason = models.CharField(max_length=300)
+    at = models.DateTimeField()
+    state = models.CharField(max_length=12, choices=State.choices, default=State.HELD)
+    decided = models.DateTimeField(null=True)  # when somebody or something last changed the state
+
+    class Meta:
+        ordering = ("-at",)
+        indexes = [
+            models.Index(fields=("state",), condition=models.Q(state__in=("held", "asked")), name="quarantine_open")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.envelope_id}: {self.code}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The way of an envelope through the centre, step by step.
 
     header, collector, signature, seen before?, turn, place, chain, open, unpack, check, keep the original, store, receipt
+                                                              └ what fails from here on is put aside (`quarantine`)
 
 Invariants:
 - nothing that is refused changes any state, but for a note on its collector that it was (`refusals`)
@@ -26,20 +27,23 @@ from cyberalarm.central.enrolment.collector_keys import current_key, verify_enve
 from cyberalarm.central.enrolment.errors import CollectorStoppedError
 from cyberalarm.central.enrolment.keys import CentreKeys, centre_keys
 from cyberalarm.central.enrolment.services import chain_of, configuration, milliseconds, speaking_collector
-from cyberalarm.central.ingest import checks, evidence, saying
+from cyberalarm.central.events.errors import EventStoreError
+from cyberalarm.central.ingest import evidence, figures, quarantine, saying
+from cyberalarm.central.ingest.bundles import Sender, as_released, open_envelope
 from cyberalarm.central.ingest.chain import check_chain
-from cyberalarm.central.ingest.errors import BusyError, StoreUnavailableError
-from cyberalarm.central.ingest.hearing import heard
+from cyberalarm.central.ingest.completing import Completer
+from cyberalarm.central.ingest.errors import BundleRefusedError, BusyError, OriginalLostError, StoreUnavailableError
+from cyberalarm.central.ingest.keeping import Keeper
 from cyberalarm.central.ingest.models import Envelope
 from cyberalarm.central.ingest.refusals import Speaker, noted
 from cyberalarm.central.ingest.room import Room, Turns, busy
-from cyberalarm.central.ingest.writer import AfterStep, Bundle, Writer, nothing
+from cyberalarm.central.ingest.writer import AfterStep, Writer, nothing
 from cyberalarm.central.members.models import Collector
 from cyberalarm.central.releases import services as releases
 from cyberalarm.central.sources import services as sources
 from cyberalarm.envelope import payload, receipts, sealing
 from cyberalarm.envelope.documents import Status
-from cyberalarm.envelope.errors import EnvelopeMalformed, RequestRefused, SignatureRefused
+from cyberalarm.envelope.errors import EnvelopeRefused, RequestRefused, SignatureRefused
 from cyberalarm.envelope.sealing import MAX_ENVELOPE
 
 if TYPE_CHECKING:
@@ -48,17 +52,21 @@ if TYPE_CHECKING:
 
     from cyberalarm.central.config import CentralConfig
     from cyberalarm.central.events.store import EventStore
+    from cyberalarm.central.ingest.bundles import Bundle
+    from cyberalarm.central.ingest.models import Quarantined
+    from cyberalarm.core.errors import CyberAlarmError
     from cyberalarm.envelope.requests import InUse, SignedRequest
     from cyberalarm.envelope.sealing import Header
 
 log = structlog.get_logger(__name__)
 
 MINIMUM_VERSION = "0.1.0"  # of a collector that this centre still understands
-MOST_AT_ONCE = 32  # envelopes that are opened and stored; each may take some 200 MB while it is opened
+MOST_AT_ONCE = 128  # envelopes in hand
+MOST_OPENING = 4  # of them are being opened; each may take some 200 MB meanwhile
+MOST_OPENED = 1024**3  # bytes of rows that wait to be stored
 MOST_BYTES = 256 * 1024 * 1024  # of envelopes in memory: four of the longest, or thousands of usual ones
 LONGEST_WAIT_FOR_ROOM = 10.0  # seconds, and as long again for the turn
 LONGEST_WAIT = 60.0  # seconds for a group commit; shorter than a collector waits for an answer
-_LATEST = 253_402_300_799_000  # the last second of the year 9999, in ms: no date type goes beyond
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +85,12 @@ class Ingest:
         self._folder = evidence.folder_of(config.data)
         self._keys = keys
         self._after_step = after_step
-        self._writer = Writer(store, keys.receipts, after_step)
+        self._completer = Completer(store, keys, self._folder)
+        self._writer = Writer(store, self._completer, after_step)
+        self._keeper = Keeper(self._completer, self._release)
         self._places = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._opening = threading.BoundedSemaphore(MOST_OPENING)
+        self._opened = Room(MOST_OPENED, LONGEST_WAIT_FOR_ROOM)
         self._room = Room(MOST_BYTES, LONGEST_WAIT_FOR_ROOM)
         self._turns = Turns(MAX_ENVELOPE, LONGEST_WAIT_FOR_ROOM)
         self._guard = threading.Lock()
@@ -86,13 +98,21 @@ class Ingest:
         self._waiting: dict[str, _Waiting] = {}  # by digest
 
     def start(self) -> None:
-        """Undo what a crash interrupted, then take envelopes."""
-        evidence.tidy(self._folder)
-        self._writer.recover()
+        """Complete what a crash interrupted, then take envelopes. What cannot be completed yet is tried again beside them."""
+        if self._completer.alone:
+            evidence.tidy(self._folder)
+        self._completer.forget_unrecorded()
+        try:
+            self._completer.complete_others()
+        except (EventStoreError, OSError) as error:
+            self._writer.unclean = True
+            log.error("ingest.not_completed", error=type(error).__name__)  # noqa: TRY400 - the reason says all
         self._writer.start()
+        self._keeper.start()
 
     def stop(self) -> None:
         """Store what waits, then end."""
+        self._keeper.stop()
         self._writer.stop()
 
     @property
@@ -100,42 +120,92 @@ class Ingest:
         """Is the thread at work that stores envelopes?"""
         return self._writer.alive
 
+    @property
+    def keeper(self) -> Keeper:
+        """What is done beside; for tests and for who does not want to wait for its next round."""
+        return self._keeper
+
     def room(self, size: int) -> AbstractContextManager[None]:
         """Memory for an envelope of so many bytes; ask before it is read. Raises BusyError when others have it all."""
         return self._room.lent(size)
 
     def use_keys(self, keys: CentreKeys) -> None:
         """Open, sign and tell with these keys from now on."""
-        self._keys = keys
-        self._writer.key = keys.receipts
+        self._keys = self._completer.keys = keys
 
-    def receive(self, envelope: bytes, voucher: str = "") -> bytes:
-        """Take an envelope; give its receipt once its rows are durable. `voucher` is of a collector that has changed its key.
+    def receive(self, envelope: bytes, voucher: str = "", *, reads_words: bool = False) -> bytes:
+        """Take an envelope; give its receipt once its rows are durable. `voucher` is of a collector that has changed its key;
+        `reads_words`: it understands a receipt that says that the bundle was put aside.
 
         Raises errors of `enrolment.problems.PROBLEMS`.
         """
+        figures.ENVELOPES.labels("received").inc()
+        figures.BYTES.inc(len(envelope))
         claimed = sealing.read_header(envelope)
-        with noted(claimed.collector) as speaker:
-            return self._receive_from(speaker, envelope, voucher)
+        with noted(claimed.collector) as speaker, figures.seconds("receive"):
+            receipt = self._receive_from(speaker, envelope, voucher, reads_words=reads_words)
+        figures.ENVELOPES.labels("receipted").inc()
+        return receipt
 
-    def _receive_from(self, speaker: Speaker, envelope: bytes, voucher: str) -> bytes:
+    def _receive_from(self, speaker: Speaker, envelope: bytes, voucher: str, *, reads_words: bool) -> bytes:
         collector = speaking_collector(speaker.claimed)
         refuse_stopped(collector)
-        header = verify_envelope(collector, envelope, voucher)
+        with figures.seconds("verify"):
+            header = verify_envelope(collector, envelope, voucher)
+        figures.ENVELOPES.labels("verified").inc()
         speaker.proven = True
         digest = sealing.digest(envelope)
-        known = self._seen(digest)
+        known = self._seen(digest, reads_words=reads_words)
         if known is not None:
+            figures.ENVELOPES.labels("repeated").inc()
             return _awaited(known)
         with self._turns.turn(collector.pk, len(envelope)), self._place():
             # Again, since another connection may have brought it while this one waited for its turn.
-            receipt = self._seen(digest)
+            receipt = self._seen(digest, reads_words=reads_words)
             if receipt is None:
                 check_chain(header, *self._chain(collector))
-                bundle = self._open(envelope, header, digest, collector)
-                self._keep(collector, header, envelope)
-                receipt = self._submit(bundle)
+                sender = sender_of(collector, reads_words=reads_words)
+                try:
+                    with self._opening:
+                        bundle = open_envelope(envelope, header, digest, sender, self._keys.analysis, datetime.now(UTC))
+                except (EnvelopeRefused, BundleRefusedError) as error:
+                    return self._put_aside(collector, sender, header, digest, envelope, error)
+                figures.ENVELOPES.labels("opened").inc()
+                with self._opened.lent(bundle.events.nbytes):
+                    self._keep(collector, header, envelope)
+                    return _awaited(self._submit(bundle))
             return _awaited(receipt)
+
+    def _put_aside(
+        self,
+        collector: Collector,
+        sender: Sender,
+        header: Header,
+        digest: str,
+        envelope: bytes,
+        why: CyberAlarmError,
+    ) -> bytes:
+        """Raises `why` itself where the collector does not read the word for it, or has too much put aside."""
+        if not sender.reads_words or not quarantine.has_room(collector.pk, len(envelope)):
+            raise why
+        self._keep(collector, header, envelope)
+        return quarantine.put_aside(sender, header, digest, len(envelope), why, self._keys.receipts)
+
+    def _release(self, held: Quarantined) -> None:
+        """Try again what was put aside; returns once its rows are stored. Raises what is wrong with it still."""
+        record = held.envelope
+        path = evidence.path_of(self._folder, record.collector.reference, record.sequence)
+        try:
+            envelope = path.read_bytes()
+        except OSError as error:
+            raise OriginalLostError("Its original is not there.") from error
+        if sealing.digest(envelope) != record.digest:
+            raise OriginalLostError("The kept original is not this envelope.")
+        sender, header = sender_of(record.collector, reads_words=True), sealing.read_header(envelope)
+        now = datetime.now(UTC)
+        bundle = as_released(open_envelope(envelope, header, record.digest, sender, self._keys.analysis, now))
+        self._writer.submit(bundle)
+        _awaited(bundle.receipt)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -157,40 +227,18 @@ class Ingest:
             ) from error
         self._after_step("kept")
 
-    def _open(self, envelope: bytes, header: Header, digest: str, collector: Collector) -> Bundle:
-        """Open, unpack and check. Raises an EnvelopeRefused or BundleRefusedError."""
-        if header.sealed > _LATEST:
-            raise EnvelopeMalformed("The envelope was sealed after the year 9999.")
-        inside = payload.read(sealing.open_sealed(envelope, self._keys.analysis))
-        events = checks.read_events(inside.arrow_ipc)
-        checks.check_events(events, milliseconds(datetime.now(UTC)))
-        checks.check_ledgers(inside.ledgers, header, events)
-        member = collector.site.member
-        return Bundle(
-            collector=collector.pk,
-            member=member.pk,
-            force=member.force,
-            region=member.region,
-            header=header,
-            digest=digest,
-            size=len(envelope),
-            ledgers=inside.ledgers,
-            events=events,
-            alarms=inside.alarms,
-            release=inside.release,
-            heard=heard(events),
-            clock_offset=collector.clock_offset or 0,
-        )
-
-    def _seen(self, digest: str) -> Future[bytes] | None:
-        """The receipt of this very envelope, given or still to come."""
+    def _seen(self, digest: str, *, reads_words: bool) -> Future[bytes] | None:
+        """The receipt of this very envelope, given or still to come. Raises why it was put aside to who does not read that."""
         with self._guard:
             waiting = self._waiting.get(digest)
         if waiting is not None:
             return waiting.receipt
-        stored = Envelope.objects.filter(digest=digest, state=Envelope.State.STORED).first()
+        known = Envelope.objects.filter(digest=digest).exclude(state=Envelope.State.STORING)
+        stored = known.select_related("quarantined").first()
         if stored is None or stored.receipt is None:
             return None
+        if stored.state == Envelope.State.QUARANTINED and not reads_words:
+            raise BundleRefusedError(stored.quarantined.reason, stored.quarantined.code)
         given: Future[bytes] = Future()
         given.set_result(self._in_our_hand(bytes(stored.receipt)))
         return given
@@ -275,6 +323,12 @@ def _awaited(receipt: Future[bytes]) -> bytes:
         raise StoreUnavailableError(
             "Storing takes longer than it should.", next_step="Send the envelope again in a moment."
         ) from error
+
+
+def sender_of(collector: Collector, *, reads_words: bool = False) -> Sender:
+    """Whose rows an envelope of this collector brings."""
+    member = collector.site.member
+    return Sender(collector.pk, member.pk, member.force, member.region, collector.clock_offset or 0, reads_words)
 
 
 def refuse_stopped(collector: Collector) -> None:

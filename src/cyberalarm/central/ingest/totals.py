@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from django.db import models
 
-    from cyberalarm.central.ingest.writer import Bundle
+    from cyberalarm.central.ingest.bundles import Bundle
 
 # Totals of one collector; a member has a handful of devices. Rows and envelopes keep the names that they came with.
 MOST_DEVICES = 4_096

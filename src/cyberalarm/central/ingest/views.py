@@ -8,6 +8,7 @@ from django.http import HttpResponse
 
 from cyberalarm.central.enrolment.problems import api_view
 from cyberalarm.central.ingest import services
+from cyberalarm.envelope.receipts import READS_HEADER, READS_QUARANTINED
 from cyberalarm.envelope.requests import InUse, SignedRequest
 from cyberalarm.envelope.rotation import VOUCHER_HEADER
 from cyberalarm.envelope.sealing import MAX_ENVELOPE
@@ -24,7 +25,11 @@ def envelopes(request: HttpRequest) -> HttpResponse:
     # A length that nobody announced may be the longest. The body waits on the disk, not in memory, until it is read.
     with ingest.room(int(announced) if announced.isdigit() else MAX_ENVELOPE):
         # One byte more than allowed, so that an over-long envelope is seen as such.
-        receipt = ingest.receive(request.read(MAX_ENVELOPE + 1), request.headers.get(VOUCHER_HEADER, ""))
+        receipt = ingest.receive(
+            request.read(MAX_ENVELOPE + 1),
+            request.headers.get(VOUCHER_HEADER, ""),
+            reads_words=request.headers.get(READS_HEADER, "") == READS_QUARANTINED,
+        )
     return HttpResponse(receipt, content_type="application/json")
 
 

@@ -27,7 +27,16 @@ import structlog
 from cyberalarm.collector.errors import SpoolFullError
 from cyberalarm.collector.receive.archives import ArchiveError
 from cyberalarm.collector.receive.chunk import Chunk, Place
-from cyberalarm.collector.receive.reading import PREFIX, Mark, chunks, device_of, known_as, sizes_in, taken_before
+from cyberalarm.collector.receive.reading import (
+    PREFIX,
+    Mark,
+    chunks,
+    device_of,
+    known_as,
+    readable,
+    sizes_in,
+    taken_before,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +52,7 @@ REASON = ".reason.txt"
 _LOOK_SECONDS = 1.0
 _TIDY_SECONDS = 3600.0
 _MOST_SEEN = 2_000
+_LONGEST_NAME = 255  # bytes, on every file system here
 _UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".tmp", ".temp", ".swp", "~")
 _OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -109,7 +119,7 @@ class DropFolder:
                 self.turn()
                 trouble = ""
             except OSError as error:
-                trouble = f"{error.filename or self._folder}: {error.strerror}."
+                trouble = readable(f"{error.filename or self._folder}: {error.strerror}.")
             except SpoolFullError as error:
                 trouble = error.what
             if trouble and trouble != self.progress.trouble:
@@ -121,17 +131,25 @@ class DropFolder:
         """Put away what is in the spool, and take what lies there whole. Raises OSError, SpoolFullError."""
         for name in (DONE, FAILED):
             (self._folder / name).mkdir(mode=0o770, parents=True, exist_ok=True)
+        troubles: list[OSError] = []  # of one file each; the others have their turn
         for path, read in list(self._read.items()):
-            self._put_away(path, read)
+            try:
+                self._put_away(path, read)
+            except OSError as error:
+                troubles.append(error)
         if time.monotonic() >= self._tidy_at:
             self._tidy_at = time.monotonic() + _TIDY_SECONDS
             self._tidy()
-        ready = self._ready()
-        for path in ready:
+        for path in self._ready():
             if self._intake.closing.is_set():
                 return
-            self._take(path)
+            try:
+                self._take(path)
+            except OSError as error:
+                troubles.append(error)
             self.progress = replace(self.progress, reading="", read=0, size=0)
+        if troubles:
+            raise troubles[0]
 
     # What lies there
 
@@ -173,7 +191,7 @@ class DropFolder:
         return sorted(one for one in found if one.name not in {DONE, FAILED} and not one.name.startswith("."))
 
     def _source(self, path: Path) -> str:
-        return device_of(path.name) if path.parent == self._folder else path.parent.name
+        return device_of(path.name) if path.parent == self._folder else readable(path.parent.name)
 
     # What is done with it
 
@@ -191,7 +209,7 @@ class DropFolder:
             if not stat.S_ISREG(found.st_mode):
                 self._fail(path, "It is no plain file.")
                 return
-            name = str(path.relative_to(self._folder))
+            name = readable(str(path.relative_to(self._folder)))
             known = known_as(raw, self._sizes, go_on=lambda: not self._intake.closing.is_set())
             if known is None:
                 return
@@ -244,15 +262,21 @@ class DropFolder:
         log.warning("drop.failed")
         moved = self._move(path, self._folder / FAILED)
         if moved is not None:
-            moved.with_name(moved.name + REASON).write_text(why + "\n", "utf-8")
+            handle = os.open(
+                _reason_for(moved), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640
+            )
+            with os.fdopen(handle, "w", encoding="utf-8") as reason:
+                reason.write(why + "\n")
         self.progress = replace(self.progress, failed=self.progress.failed + 1)
 
     def _move(self, path: Path, to: Path) -> Path | None:
         """Move a file, under a name that is free there; None when it is gone."""
         target, number = to / path.name, 1
-        while target.is_symlink() or target.exists() or target.with_name(target.name + REASON).exists():
+        while os.path.lexists(target) or os.path.lexists(_reason_for(target)):
             number += 1
-            target = to / f"{path.stem}-{number}{path.suffix}"
+            room = _LONGEST_NAME - len(os.fsencode(f"-{number}{path.suffix}"))
+            stem = os.fsdecode(os.fsencode(path.stem)[: max(room, 0)])
+            target = to / f"{stem}-{number}{path.suffix}"
         try:
             path.rename(target)
         except FileNotFoundError:
@@ -270,3 +294,8 @@ class DropFolder:
                 found = path.lstat()
                 if not stat.S_ISDIR(found.st_mode) and found.st_ctime < oldest:
                     path.unlink(missing_ok=True)
+
+
+def _reason_for(path: Path) -> Path:
+    """Where it is said why a file failed; of a very long name, the end is left out."""
+    return path.with_name(os.fsdecode(os.fsencode(path.name)[: _LONGEST_NAME - len(REASON)]) + REASON)

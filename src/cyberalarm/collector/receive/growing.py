@@ -40,7 +40,7 @@ from cyberalarm.collector.receive.marks import (
     proof_of,
     renumbered,
 )
-from cyberalarm.collector.receive.reading import device_of, is_address, unpacked_name
+from cyberalarm.collector.receive.reading import device_of, is_address, readable, unpacked_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,7 +169,7 @@ class GrowingFiles:
                 self._find_missed(one.section, path, os.fstat(one.handle).st_mtime)
         if self._met and not self.troubles:
             log.warning("files.trouble", files=len(self._met))
-        self.troubles = {**self._gone, **self._met}
+        self.troubles = {readable(path): why for path, why in (self._gone | self._met).items()}
 
     def _marks(self) -> dict[str, FileMark]:
         """What is remembered of earlier runs; forgets what is long finished."""
@@ -364,4 +364,4 @@ def _source(section: WatchedFile, path: str) -> str:
     if section.device:
         return section.device
     name = device_of(Path(path).name)
-    return name if is_address(name) else str(Path(path).with_name(name))
+    return name if is_address(name) else readable(str(Path(path).with_name(name)))

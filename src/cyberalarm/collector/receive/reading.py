@@ -175,7 +175,12 @@ def device_of(name: str) -> str:
     for candidate in (plain, plain.removesuffix(".log"), rest.removesuffix(".log")):
         if is_address(candidate):
             return candidate
-    return rest or name
+    return readable(rest or name)
+
+
+def readable(name: str) -> str:
+    """A file's name as text that can be written anywhere: bytes of it that are no UTF-8 become question marks."""
+    return name.encode("utf-8", "replace").decode("utf-8")
 
 
 def unpacked_name(name: str) -> str:
