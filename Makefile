@@ -17,7 +17,7 @@ PACKAGES := chromium poppler-utils postgresql openssh-client openssh-server ngin
 APPLIANCE := mmdebstrap qemu-utils mtools dosfstools fdisk e2fsprogs
 MACHINE := qemu-system-x86 ovmf
 
-.PHONY: help install system demo test lint format bench fuzz guides conformance lock clean deb appliance container-context test-appliance
+.PHONY: help install system demo test lint format bench bench-billion fuzz guides conformance lock clean deb appliance container-context test-appliance
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -86,6 +86,10 @@ conformance: install  ## Renew docs/conformance.md from other people's lines, wh
 bench: install  ## Speed and memory, beside peers in the same run; writes docs/benchmarks.md.
 	@bench/unpack-peers .build/peers
 	$(BIN)/python -m bench
+
+SCALE ?= 1
+bench-billion: install  ## A billion events in the event store, and its questions (SCALE=0.02 for 20 million; FOLDER=… keeps them).
+	$(BIN)/python bench/billion.py --events $$(awk 'BEGIN { printf "%d", 1e9 * $(SCALE) }') $(if $(FOLDER),--folder $(FOLDER))
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 DEB := dist/cyberalarm-collector_$(VERSION)_amd64.deb

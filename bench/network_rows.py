@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from cyberalarm.central.events.arrow import stored_schema
 from cyberalarm.core.places import forces
-from cyberalarm.lab.network import DAY_MS, SIGNATURES
+from cyberalarm.lab.network import DAY_MS, SIGNATURES, address_of
 
 if TYPE_CHECKING:
     from cyberalarm.lab.network import Network, Rows
@@ -87,5 +87,6 @@ def _addresses(numbers: np.ndarray) -> pa.Array:
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(numbers), [None, pa.py_buffer(raw.tobytes())])
 
 
-def end_of(network: Network) -> timedelta:
-    return timedelta(days=network.days)
+def address_text(number: int) -> str:
+    """The address that the lab's network gives a source's number (see `lab.network`)."""
+    return str(IPv4Address(int(address_of(np.array([number]))[0])))

@@ -16,7 +16,7 @@ from cyberalarm.central.events.engine import ClickHouseServers
 from cyberalarm.central.events.errors import EventStoreError, StoreAwayError
 from cyberalarm.central.events.store import EventStore
 from cyberalarm.core.places import Scope
-from tests.events.event_rows import START
+from tests.events.event_rows import START, emptied
 from tests.servers.running import ClickHouseHttp
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ def no_fault(server: ClickHouseHttp) -> Iterator[None]:
 @pytest.fixture
 def kept(server: ClickHouseHttp) -> Iterator[EventStore]:
     store = EventStore.open(server.address())
-    with store._client() as client:
-        client.command("truncate table events")
-    yield store
+    yield emptied(store)
     store.close()
 
 

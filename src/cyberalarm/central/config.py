@@ -83,6 +83,9 @@ class CentralConfig(BaseModel):
     # A source is told to all collectors when it was hostile at so many members in so many days; at no fewer than the minimum above.
     source_list_minimum_members: int = Field(default=3, ge=2)
     source_list_days: int = Field(default=14, ge=1, le=90)
+    # Months for which events are kept, and the figures of days that reports and trends read; at least as long as the events.
+    keep_events_months: int = Field(default=13, ge=1, le=1200)
+    keep_rollups_months: int = Field(default=60, ge=1, le=1200)
     # Figures for Prometheus at /metrics, for whoever has the token in `data/secrets/metrics`.
     metrics: bool = False
     # File with the public half of the recovery key, which backups are sealed to (`central recovery-key`); empty: none can be made.
@@ -101,6 +104,8 @@ class CentralConfig(BaseModel):
         single = not self.database.is_server and not self.event_store.is_server
         if not told.get(self.profile, not self.profile or single):
             raise ValueError(f"the profile {self.profile!r} is not what `database` and `event_store` say")
+        if self.keep_rollups_months < self.keep_events_months:
+            raise ValueError("keep_rollups_months must not be less than keep_events_months")
         return self
 
     @property
@@ -133,7 +138,7 @@ def load(path: Path | None = None) -> CentralConfig:
         raise ConfigurationError(f"{named}: not valid TOML: {error}.") from error
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key = ".".join(str(part) for part in first["loc"]) or "several together"
         said = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(f"{named}: key {key!r}: {said}.", next_step="See docs/configuration.md.") from error
     return _resolved(config, named.parent, str(named))

@@ -26,6 +26,7 @@ from cyberalarm.central.enrolment.key_watch import KeyWatch
 from cyberalarm.central.enrolment.keys import centre_keys, told_of_changes
 from cyberalarm.central.events import store as stores
 from cyberalarm.central.events.engine import place_of
+from cyberalarm.central.events.retention import Retention
 from cyberalarm.central.ingest import services as ingest
 from cyberalarm.central.ingest.bodies import BoundedBodies
 from cyberalarm.central.ingest.front import EnvelopeFront
@@ -98,6 +99,8 @@ def serve(config: CentralConfig, progress: Callable[[str], None], which: frozens
         parts.callback(store.close)
         if which == ALL:
             forget_broken_off(config.data)
+        if Role.WORKER in which:
+            store.keep(Retention(config.keep_events_months, config.keep_rollups_months))
         stores.use(store)
         parts.callback(stores.use, None)
         if Role.INGEST in which:

@@ -7,6 +7,7 @@ What is made up, and from what it is taken:
 - a source stays for a while: its visit of a member is several rows, one for each minute summary, port and address
 - time: a third more by day than by night, whole days in order, so that a network's months arrive as they would
 - campaigns: for some days a hundred sources try one port at half of the members
+- four products in five tell whole seconds
 - rows: one in twenty is a detection with a signature; some are let in, some leave the member's own network
 
 Invariants: the same network and number give the same rows (seeded by both); memory is that of one batch; rows of a batch are in no
@@ -110,7 +111,8 @@ class Network:
 
     def _ranks(self, rng: np.random.Generator, count: int) -> Numbers:
         """Which sources come: log-uniform over ranks, which is Zipf with exponent 1."""
-        return np.exp(rng.random(count) * np.log(self.sources)).astype(np.int64)
+        ranks: Numbers = np.exp(rng.random(count) * np.log(self.sources)).astype(np.int64)
+        return ranks
 
     @staticmethod
     def _more(rng: np.random.Generator, visits: int, more: int) -> Numbers:
@@ -124,7 +126,7 @@ class Network:
         size = len(visit)
         # A source beyond the hundred that never rest is another one each week.
         life = np.where(rank < 100, 0, day // 7)
-        source = _address(rank * 1_000 + life)
+        source = address_of(rank * 1_000 + life)
         began = _scattered(visit + 31 * day, DAY_MS)
         time = np.where(rng.random(size) < 0.25, 7 * DAY_MS // 24 + began // 2, began) + rng.integers(
             0, 20 * 60_000, size
@@ -136,17 +138,20 @@ class Network:
         sensor = np.select([kind < 0.05, kind < 0.056, kind < 0.06], [_IDS, _ANTISPAM, _ANTIVIRUS], _FIREWALL)
         detected = sensor != _FIREWALL
         lines = np.minimum(rng.zipf(2.2, size), 500)
+        # Most products' logs tell whole seconds.
+        time = np.where(member % 5 == 0, time, time // 1000 * 1000)
+        lasted = np.where(member % 5 == 0, rng.integers(0, 60_000, size), rng.integers(0, 60, size) * 1000)
         begin = int(self.start.timestamp() * 1000) + day * DAY_MS
         return Rows(
             member=member,
             time=begin + time,
-            last=begin + time + np.where(lines > 1, rng.integers(0, 60_000, size), 0),
+            last=begin + time + np.where(lines > 1, lasted, 0),
             count=lines,
             sensor=sensor,
             action=np.where(detected, _DETECTED, np.where(rng.random(size) < 0.02, _ALLOWED, _BLOCKED)),
             direction=np.where(detected & (rng.random(size) < 0.1), _OUTBOUND, _INBOUND),
             source=source,
-            target=_address(
+            target=address_of(
                 member.astype(np.int64) * 64 + (rng.random(size) ** 4 * (1 + member % 16)).astype(np.int64) + 2**40
             ),
             source_port=rng.integers(1024, 65536, size),
@@ -177,6 +182,6 @@ def _scattered(numbers: Numbers, below: int) -> Numbers:
     return (mixed % np.uint64(below)).astype(np.int64)
 
 
-def _address(numbers: Numbers) -> Numbers:
+def address_of(numbers: Numbers) -> Numbers:
     """IPv4 addresses between 1.0.0.0 and 223.255.255.255, scattered."""
     return _scattered(numbers, 223 * 2**24 - 2**24) + 2**24

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from . import cluster, filling, queries
+from . import retention as retention_of_tables
 from .arrow import check_stored
 from .engine import ChdbFolder, connect
 from .errors import EventStoreError, QueryParameterError, StoreNotRunningError
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from cyberalarm.core.places import Scope
 
     from .engine import ClickHouseServers, Engine
+    from .retention import Retention
 
 log = structlog.get_logger(__name__)
 
@@ -101,6 +103,11 @@ class EventStore:
         # The settings hold a token, so that a second attempt adds only what the first left out.
         self._engine.run(lambda client: client.insert_arrow("events", blocks, settings=settings), twice=True)
 
+    def keep(self, retention: Retention) -> list[str]:
+        """Keep events and rollups for so long from now on; gives the tables for which that is a change."""
+        with self._client() as client:
+            return retention_of_tables.keep(client, retention, self._engine.cluster)
+
     def delete_bundle(self, collector: int, sequence: int) -> None:
         """Remove every row of one bundle. For recovery only: it rewrites the parts that it touches."""
         bundle = {"collector": collector, "sequence": sequence}
@@ -137,7 +144,14 @@ class EventStore:
 
     def size(self) -> tuple[int, int]:
         """Rows stored and bytes they take on disk, over all members; for operators and benchmarks."""
-        statement = cluster.parts("events", self._engine.cluster)
+        return self._size_of("events")
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Rows and bytes on disk of each table of events and rollups, over all members; for operators and benchmarks."""
+        return {table: self._size_of(table) for table in queries.TABLES}
+
+    def _size_of(self, table: str) -> tuple[int, int]:
+        statement = cluster.parts(table, self._engine.cluster)
         answer = self._engine.run(lambda client: client.query(statement), twice=True)
         rows, size = answer.result_rows[0]
         return int(rows), int(size)
