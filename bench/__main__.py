@@ -24,7 +24,9 @@ SCRIPTS = {
     "living.py": "Living with a collector: starting, idle, at work",
     "spool.py": "Seven days of bundles in the spool, and on their way",
     "ingest.py": "The centre's receiving side",
+    "load.py": "Many collectors at once",
     "store.py": "The event store",
+    "backup.py": "Backing up and restoring the centre",
     "drift.py": "What watching for drift costs a collector",
     "scanner.py": "The scanner",
 }

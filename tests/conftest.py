@@ -57,9 +57,9 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
 @pytest.fixture
 def store(opened: EventStore) -> EventStore:
     """The module's event store without any rows."""
-    with opened._client() as client:
-        client.command("truncate table events")
-    return opened
+    from tests.events.event_rows import emptied
+
+    return emptied(opened)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from ipaddress import IPv4Address, ip_network
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from cyberalarm.collector import config as configuration
 from cyberalarm.envelope.tokens import RegistrationToken
 from tests.collector.processes import ROOT
 
+NEAR = st.ip_addresses(network="198.18.0.0/15")
 TOKEN = RegistrationToken.new("https://centre.example", "ab" * 32, "C-EXAMPLE").to_text()
 DELIVERED = (ROOT / "deploy" / "collector" / "collector.toml").read_text("utf-8")
 NETWORKS = st.lists(st.ip_addresses(network="198.18.0.0/15").map(lambda one: f"{one}/32"), max_size=5)
@@ -43,6 +45,10 @@ def test_a_file_from_notepad_is_read() -> None:
         (
             f'token = "{TOKEN}"\n[network]\naddress = "192.168.1.0/24"\ngateway = "192.168.1.1"\ndns = ["1.1.1.1"]',
             "/24",
+        ),
+        (
+            f'token = "{TOKEN}"\n[network]\naddress = "192.168.1.5/24"\ngateway = "192.168.2.1"\ndns = ["1.1.1.1"]',
+            "another machine of the network 192.168.1.0/24",
         ),
         (f"token = {TOKEN}", "double quotes"),
         ("#" * 70_000, "too large"),
@@ -85,6 +91,19 @@ def test_other_sections_and_an_empty_file_do_too(own: list[str]) -> None:
 def test_a_configuration_that_is_written_otherwise_is_refused_and_not_broken() -> None:
     with pytest.raises(SetupError, match=r"networks\.own"):
         writing.with_own_networks('[networks]\nown = [\n  "203.0.113.0/29",\n]\n', ["203.0.113.9"])
+
+
+@given(NEAR, NEAR, st.integers(15, 30))
+def test_a_gateway_is_another_machine_of_the_same_network(own: IPv4Address, gateway: IPv4Address, size: int) -> None:
+    if gateway != own and gateway in ip_network(f"{own}/{size}", strict=False):
+        assert answers.checked_gateway(f" {gateway}", f"{own}/{size}") == str(gateway)
+    else:
+        with pytest.raises(ValueError, match="another machine of the network"):
+            answers.checked_gateway(str(gateway), f"{own}/{size}")
+
+
+def test_routers_of_ipv6_are_often_named_by_their_link() -> None:
+    assert answers.checked_gateway("fe80::1", "2001:db8::5/64") == "fe80::1"
 
 
 def test_a_fixed_address_becomes_the_networks_file() -> None:

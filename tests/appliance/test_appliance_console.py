@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cyberalarm.appliance import unattended
-from cyberalarm.appliance.console import Console, summary
-from cyberalarm.appliance.machine import Link, Machine
+from cyberalarm.appliance.console import Console
+from cyberalarm.appliance.machine import Machine
 from cyberalarm.appliance.terminal import printable
 from tests.appliance.test_appliance_answers import DELIVERED, TOKEN
+from tests.collector.processes import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +22,7 @@ GOOD = '[{"link": "Program", "verdict": "good", "found": "The collector is runni
 # Stand in for the machine's own programs: they note how they were called.
 PROGRAMS = {
     "ip": """echo '[{"addr_info": [{"family": "inet6", "local": "2001:db8::5"}, {"family": "inet", "local": "192.0.2.5"}]}]'""",
-    "systemctl": "",
+    "systemctl": '[ "$1" != show ] || echo "$STATE"',
     "networkctl": "",
     "cyberalarm-collector": """
 case "$1" in
@@ -29,6 +30,7 @@ case "$1" in
     read -r token
     case "$REFUSE $*" in
       "chain-broken enrol") echo 'Bundles wait. (code: chain-broken)' >&2; exit 1 ;;
+      unreachable*) echo 'The centre could not be reached. (code: unreachable)' >&2; exit 5 ;;
       token-used*) echo 'The token was used. (code: token-used)' >&2; exit 3 ;;
     esac
     mkdir -p "$ROOT/var/lib/cyberalarm-collector"; echo "$token" > "$ROOT/var/lib/cyberalarm-collector/identity.json"
@@ -53,6 +55,9 @@ class Person:
         pass
 
     def say(self, text: str = "") -> None:
+        self.seen.append(text)
+
+    def show(self, text: str) -> None:
         self.seen.append(text)
 
     def ask(self, question: str) -> str:
@@ -83,6 +88,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setenv("ROOT", str(root))
     monkeypatch.setenv("LINKS", GOOD)
     monkeypatch.setenv("REFUSE", "")
+    monkeypatch.setenv("STATE", "active")
     return Machine(root, programs)
 
 
@@ -103,6 +109,29 @@ def test_enter_all_the_way_and_the_token_is_enough(machine: Machine) -> None:
     assert not machine.fixed_network.exists()
 
 
+def test_enter_keeps_what_was_answered_before_and_a_word_takes_it_away(machine: Machine) -> None:
+    network = ("192.168.1.50/24", "192.168.1.1", "")
+    meets(machine, "", *network, "http://user:secret@proxy.example:3128", "203.0.113.9", "")
+    seen = meets(machine, "", "", "", "", "")
+    for there in ("keep 192.168.1.50/24", "keep http://...@proxy.example:3128", "keep 203.0.113.9/32"):
+        assert there in seen
+    assert "secret" not in seen
+    assert machine.fixed_address == "192.168.1.50/24"
+    assert machine.proxy == "http://user:secret@proxy.example:3128"
+    assert machine.own_networks == ["203.0.113.9/32"]
+    meets(machine, "", "dhcp", "none", "None", "")
+    assert (machine.fixed_address, machine.proxy, machine.own_networks) == ("", "", [])
+
+
+def test_the_configuration_keeps_its_rights(machine: Machine) -> None:
+    machine.config.chmod(0o640)
+    machine.set_proxy("http://user:secret@proxy.example:3128")
+    assert stat.S_IMODE(machine.config.stat().st_mode) == 0o640
+    machine.config.unlink()
+    machine.set_own_networks(["203.0.113.9/32"])
+    assert stat.S_IMODE(machine.config.stat().st_mode) == 0o644
+
+
 def test_every_answer_is_taken_up(machine: Machine) -> None:
     network = ("192.168.1.50/24", "192.168.1.1", "9.9.9.9, 192.168.1.1")
     meets(machine, "", *network, "http://proxy.example:3128", "203.0.113.9 198.51.100.0/29", TOKEN, "")
@@ -119,6 +148,12 @@ def test_a_wrong_answer_is_said_and_asked_again(machine: Machine) -> None:
     assert machine.is_enrolled
 
 
+def test_a_router_of_another_network_is_asked_for_again(machine: Machine) -> None:
+    seen = meets(machine, "", "192.168.1.50/24", "192.168.2.1", "192.168.1.50/24", "192.168.1.1", "")
+    assert "That cannot be used: the gateway is another machine of the network 192.168.1.0/24" in seen
+    assert "Gateway=192.168.1.1\n" in machine.fixed_network.read_text()
+
+
 def test_a_refused_token_is_asked_again_in_the_centres_words(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REFUSE", "token-used")
     assert "The token was used." in meets(machine, "", "", "", "", TOKEN)
@@ -133,15 +168,6 @@ def test_bundles_that_no_longer_fit_are_set_aside_only_when_a_person_says_so(
     assert not machine.is_enrolled
     meets(machine, "", "", "", "", TOKEN, "yes", "")
     assert machine.is_enrolled
-
-
-def test_the_screen_says_what_is_broken_first_and_what_to_do(machine: Machine) -> None:
-    links = [
-        Link("Devices", "attention", "Nothing has arrived yet.", "Point it here."),
-        Link("Centre", "bad", "Away.", "Wait."),
-    ]
-    assert summary(links) == ["BROKEN: Centre. Away.", "    Wait."]
-    assert summary(links[:1]) == ["Needs attention: Devices. Nothing has arrived yet.", "    Point it here."]
 
 
 def test_words_of_strangers_cannot_steer_the_screen() -> None:
@@ -182,11 +208,46 @@ def test_what_is_wrong_with_it_stands_on_the_screen_without_the_token(
 ) -> None:
     _credential(machine, f'token = "{TOKEN}"', monkeypatch)
     monkeypatch.setenv("REFUSE", "token-used")
-    assert unattended.main(machine) == 1
+    assert unattended.main(machine) == unattended.IN_VAIN
     seen = meets(machine)
-    assert "did not work" in seen
+    assert "did not work. It is not tried again" in seen
     assert "The token was used." in seen
     assert TOKEN[5:40] not in seen
+
+
+def test_what_may_work_later_is_tried_again(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    _credential(machine, f'token = "{TOKEN}"', monkeypatch)
+    monkeypatch.setattr(unattended, "_PAUSES", ())
+    monkeypatch.setenv("REFUSE", "unreachable")
+    assert unattended.main(machine) == unattended.AGAIN
+    assert "It is tried again by itself." in machine.setup_note()
+    unit = ROOT / "deploy/appliance/root/usr/lib/systemd/system/cyberalarm-setup.service"
+    assert f"\nRestartPreventExitStatus={unattended.IN_VAIN}\n" in unit.read_text()
+
+
+def test_a_person_who_begins_is_not_overruled_by_the_set_up_file(machine: Machine) -> None:
+    machine.note.write_text("Setting up by the set-up file ...\n")
+    seen = meets(machine, "", "", "", "", "")
+    assert "left aside" in seen
+    called = (machine.root / "called").read_text()
+    assert "systemctl stop cyberalarm-setup.service" in called
+    assert machine.setup_note() == ""
+
+
+def test_a_collector_that_starts_is_not_called_broken(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.enrol(TOKEN)
+    monkeypatch.setenv("LINKS", GOOD.replace('"good"', '"bad"').replace("is running", "is not running"))
+    assert "NOT WORKING: Program" in meets(machine, "")
+    monkeypatch.setenv("STATE", "activating")
+    seen = meets(machine, "")
+    assert "The collector is starting." in seen
+    assert "NOT WORKING" not in seen
+
+
+def test_advice_is_for_a_machine_without_sudo(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINKS", GOOD.replace('"next_step": ""', '"next_step": "Ask: sudo ss -lnptu"'))
+    assert machine.links()[0].next_step == "Ask: ss -lnptu"
+    assert "sudo" not in machine.doctor()
 
 
 def test_the_first_screen_gives_way_when_the_set_up_file_has_done_its_work(machine: Machine) -> None:

@@ -16,7 +16,7 @@ from cyberalarm.collector import checking, machine
 from cyberalarm.collector.checking import Severity, check
 from cyberalarm.collector.config import CollectorConfig
 from cyberalarm.collector.receive.sections import WatchedFile
-from cyberalarm.collector.toml_places import nearest, places
+from cyberalarm.core.toml_places import nearest, places
 from tests.collector.processes import ROOT, cyberalarm
 
 if TYPE_CHECKING:

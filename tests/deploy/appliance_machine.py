@@ -40,7 +40,11 @@ while True:
 # Emulation works everywhere; `kvm` is some fifteen times as fast where the machine has it.
 ACCELERATOR = os.environ.get("CYBERALARM_QEMU", "tcg")
 CPU = "host" if ACCELERATOR == "kvm" else "Nehalem"
-PATIENCE = 90.0 if ACCELERATOR == "kvm" else 900.0
+# Seconds: from power on to what the console first says or to a machine that is off, and for an answer of one that runs. By
+# emulation on two cores with much other work (a load of 16) it took 600 s until a set-up disk had done its work.
+BOOTING, ANSWERING = (90.0, 30.0) if ACCELERATOR == "kvm" else (1500.0, 300.0)
+# A folder that gets pictures of the screen, as a person sees it in a hypervisor.
+SCREENS = os.environ.get("CYBERALARM_SCREENS", "")
 
 
 @dataclass(slots=True)
@@ -84,7 +88,8 @@ class Appliance:
         serial.unlink(missing_ok=True)
         command = [
             *("qemu-system-x86_64", "-accel", ACCELERATOR, "-cpu", CPU),
-            *("-m", str(self.memory), "-smp", "1", "-display", "none", "-no-reboot", "-monitor", "none"),
+            *("-m", str(self.memory), "-smp", "1", "-display", "none", "-no-reboot"),
+            *("-monitor", f"unix:{self.folder / 'monitor'},server=on,wait=off"),
             *("-drive", f"file={self.folder / 'disk.qcow2'},if=none,id=disk", "-device", "ahci,id=sata"),
             *("-device", "ide-hd,drive=disk,bus=sata.0", "-netdev", network, "-device", "e1000,netdev=net"),
             *("-chardev", f"socket,id=line,path={serial},server=on,wait=off", "-serial", "chardev:line"),
@@ -105,7 +110,7 @@ class Appliance:
         if ready:
             self.screen += self._serial.recv(65536)
 
-    def expect(self, words: str, seconds: float = PATIENCE) -> str:
+    def expect(self, words: str, seconds: float = ANSWERING) -> str:
         """Wait until the console says something; what it said up to there, which is then forgotten."""
         until = time.monotonic() + seconds
         while words.encode() not in self.screen:
@@ -113,7 +118,7 @@ class Appliance:
                 f"{words!r} not within {seconds:.0f} s; said: {self.screen[-3000:].decode('utf-8', 'replace')}"
             )
             assert self.process is not None
-            assert self.process.poll() is None, (self.folder / "qemu.log").read_text()
+            assert self.process.poll() is None, f"qemu ended: {(self.folder / 'qemu.log').read_text()[-2000:]}"
             self.read()
         said, _, self.screen = self.screen.partition(words.encode())
         return said.decode("utf-8", "replace")
@@ -130,6 +135,26 @@ class Appliance:
         self.write(text + "\r")
         return said
 
+    def forget(self) -> None:
+        """Nothing that the console said until now counts as an answer."""
+        self.read(0)
+        self.screen = b""
+
+    def picture(self, name: str) -> None:
+        """Keep what the screen shows as `name`.png, where somebody wants to see it."""
+        if not SCREENS:
+            return
+        path = Path(SCREENS).resolve() / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.settimeout(ANSWERING)
+            monitor.connect(str(self.folder / "monitor"))
+            for command in (b"", f"screendump {path} -f png\n".encode()):
+                monitor.sendall(command)
+                said = b""
+                while b"(qemu) " not in said:
+                    said += monitor.recv(4096)
+
     def send(self, line: bytes) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
             device.sendto(line, ("127.0.0.1", self.syslog))
@@ -140,7 +165,10 @@ class Appliance:
         self.answer("Number (Enter: back):", "7")
         self.answer("(yes, or Enter: no)", "yes")
         assert self.process is not None
-        self.process.wait(PATIENCE)
+        until = time.monotonic() + BOOTING
+        while self.process.poll() is None:
+            assert time.monotonic() < until, f"still on after {BOOTING:.0f} s; said: {self.screen[-2000:]!r}"
+            self.read()
         self._closed()
 
     def end(self) -> None:

@@ -6,11 +6,13 @@ import os
 import re
 import struct
 import subprocess
+import tomllib
 from xml.etree import ElementTree as ET
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cyberalarm.collector.config import CollectorConfig
 from deploy.appliance.build import BIOS, DISK, ESP, MIB, SYSTEM, bios_loader
 from tests.collector.processes import ROOT
 
@@ -98,3 +100,23 @@ def test_folders_that_are_bound_are_made_on_the_data_partition() -> None:
     label = re.search(r"^Label=(\S+)$", made, re.MULTILINE)
     assert label is not None
     assert f"PARTLABEL={label[1]} " in fstab
+
+
+def test_what_is_mounted_is_what_fstab_says() -> None:
+    """systemd would mount the EFI partition at a folder that a read-only system lacks, and call that a failure."""
+    options = (FOLDER / "root" / "boot" / "grub" / "grub.cfg").read_text("utf-8")
+    assert re.search(r"^set options=.* systemd\.gpt_auto=no ", options, re.MULTILINE)
+
+
+def test_its_configuration_takes_lines_at_every_address_and_lacks_the_examples_network() -> None:
+    delivered = (ROOT / "deploy" / "collector" / "collector.toml").read_text("utf-8")
+    customise = (FOLDER / "customise").read_text("utf-8")
+    [script] = re.findall(
+        r"^sed -i '(.+?)' \"\$root/etc/cyberalarm/collector\.toml\"$", customise, re.MULTILINE | re.DOTALL
+    )
+    done = subprocess.run(["sed", script], input=delivered, capture_output=True, text=True, check=True)
+    before, after = tomllib.loads(delivered), tomllib.loads(done.stdout)
+    everywhere = ["0.0.0.0:514", "[::]:514"]
+    assert before["networks"]["own"] != []
+    assert after == {**before, "networks": {"own": []}, "listen": {"udp": everywhere, "tcp": everywhere}}
+    assert CollectorConfig.model_validate(after).listen.udp == everywhere

@@ -54,3 +54,18 @@ def test_every_program_it_names_comes_with_the_package() -> None:
     assert {"/usr/bin/cyberalarm", "cyberalarm collector doctor"} <= named
     build = (ROOT / "deploy" / "debian" / "build.py").read_text("utf-8")
     assert 'tree / "usr/bin/cyberalarm"' in build
+
+
+def test_the_engine_is_told_where_the_container_file_is() -> None:
+    """Compose looks for a file called Dockerfile, and docker's --file counts from where it is called, not from the context."""
+    assert re.search(
+        r"^\s+build: .*dockerfile: Containerfile\b", (FOLDER / "compose.yaml").read_text("utf-8"), re.MULTILINE
+    )
+    guide = (ROOT / "docs" / "install-container.md").read_text("utf-8")
+    [build] = re.findall(r"docker build --file (\S+) --tag \S+ (\S+?)`", guide)
+    assert build == (f"{build[1]}/Containerfile", "dist/container")
+
+
+def test_no_command_of_the_guide_asks_for_root_in_a_container_that_may_do_nothing() -> None:
+    """Without capabilities root may not even read the folder of the collector's own user."""
+    assert "--user root" not in (ROOT / "docs" / "install-container.md").read_text("utf-8")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cyberalarm.central.events.store import EventStore
+from tests.events.event_rows import emptied
 from tests.servers.running import ClickHouseHttp
 
 if TYPE_CHECKING:
@@ -32,6 +33,4 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture
 def empty(store: EventStore) -> EventStore:
     """The module's store without any rows."""
-    with store._client() as client:
-        client.command("truncate table events")
-    return store
+    return emptied(store)

@@ -10,11 +10,13 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from cyberalarm.central.events.arrow import Origin, table_of, with_origin
+from cyberalarm.central.events.queries import TABLES
 from cyberalarm.core.places import forces
 from cyberalarm.core.schema import event_schema
 
 if TYPE_CHECKING:
     from cyberalarm.central.events.arrow import FieldValue
+    from cyberalarm.central.events.store import EventStore
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
 # Two forces of one region, one of another; two members share a force.
@@ -59,6 +61,23 @@ _EVENTS = st.fixed_dictionaries(
     }
 )
 GIVEN = st.lists(st.builds(Given, st.sampled_from(sorted(FORCE_OF)), _EVENTS), min_size=1, max_size=40)
+
+
+def emptied(store: EventStore) -> EventStore:
+    """The store without any rows, in the rollups neither."""
+    with store._client() as client:
+        for name in TABLES:
+            client.command(f"truncate table {name}")
+    return store
+
+
+def totals(store: EventStore) -> list[int]:
+    """Lines in each table that holds them all."""
+    with store._client() as client:
+        asked = ["sum(count) from events"]
+        lines = "sum(allowed + blocked + detected + unknown)"
+        asked += [f"{lines} from {name}" for name in ("source_days", "total_days", "source_index")]
+        return [int(client.query(f"select {what}").result_rows[0][0]) for what in asked]
 
 
 def table(rows: list[Given]) -> pa.Table:

@@ -98,15 +98,6 @@ def test_a_view_that_the_first_attempt_did_not_reach_is_filled_once(fresh: Event
         assert (lines(fresh), later(fresh)) == (12, 12)
 
 
-def test_more_months_than_the_engine_s_bound_in_one_insert_count_once(fresh: EventStore) -> None:
-    with fresh._client() as client:
-        for statement in VIEW:
-            client.command(statement)
-    for _ in range(2):
-        fresh.insert(rows(110), token="a")
-        assert (lines(fresh), later(fresh)) == (440, 440)
-
-
 def test_rows_of_many_blocks_count_once(fresh: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inserting, "ROWS_IN_A_BLOCK", 2)
     for _ in range(2):

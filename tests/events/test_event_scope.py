@@ -12,7 +12,7 @@ from cyberalarm.central.events import queries
 from cyberalarm.central.findings.compiling import ONLY, compiled
 from cyberalarm.central.findings.rules_folder import rules
 from cyberalarm.core.places import Level, Scope, forces
-from tests.events.event_rows import FORCE_OF, GIVEN, START, Given, table
+from tests.events.event_rows import FORCE_OF, GIVEN, START, Given, emptied, table
 
 if TYPE_CHECKING:
     from cyberalarm.central.events.store import EventStore, Parameter
@@ -43,6 +43,8 @@ def a_value(name: str, kind: str) -> Parameter:
         return START + timedelta(days=10) if name == "end" else START - timedelta(days=1)
     if kind == "IPv6":
         return "198.18.0.1"
+    if kind == "Array(IPv6)":
+        return ["198.18.0.1", "2001:db8::7"]
     if kind.startswith("Array(UInt16"):
         return [22, 3389]
     if kind.startswith("UInt"):
@@ -58,7 +60,10 @@ def all_queries() -> list[tuple[queries.Query, dict[str, Parameter]]]:
     found = []
     for name in queries.names():
         query = queries.load(name)
-        found.append((query, {p: a_value(p, kind) for p, kind in query.parameters.items()}))
+        values = {p: a_value(p, kind) for p, kind in query.parameters.items()}
+        found.append((query, values))
+        if of_days := queries.load_of_days(name):
+            found.append((replace(of_days, name=f"days/{name}"), values))
     for rule in rules().values():
         made, of_some = compiled(rule), compiled(rule, only_members=True)
         own: dict[str, Parameter] = {"half": 1_800_000, "start": START, "end": START + timedelta(days=10)}
@@ -69,8 +74,7 @@ def all_queries() -> list[tuple[queries.Query, dict[str, Parameter]]]:
 
 
 def fill(store: EventStore, rows: list[Given]) -> None:
-    with store._client() as client:
-        client.command("truncate table events")
+    emptied(store)
     if rows:
         store.insert(table(rows))
 

@@ -19,6 +19,7 @@ from cyberalarm.central.findings.rule import Kind
 from cyberalarm.central.findings.services import RECENT, run
 from cyberalarm.central.findings.writing import ALL_GROUPS
 from cyberalarm.core.places import Scope
+from tests.events.event_rows import emptied
 from tests.findings.test_finding_runs import guessing, send
 
 if TYPE_CHECKING:
@@ -63,8 +64,7 @@ def begin_again(store: EventStore) -> None:
     Finding.objects.all().delete()
     DetectionTask.objects.all().delete()
     DetectionRun.objects.all().delete()
-    with store._client() as client:
-        client.command("truncate table events")
+    emptied(store)
 
 
 AGES = st.sampled_from([0.01, 0.5, 3, 7.9, 8.1, 40, 400, 9000, -0.9, -300])

@@ -36,3 +36,11 @@ def test_devices_that_stop_all_traffic_say_so(name: str) -> None:
     caution = next(part for part in text.split("\n\n") if part.startswith("> [!CAUTION]"))
     assert "TCP" in caution
     assert "stops all traffic" in caution.lower()
+
+
+def test_a_title_says_no_name_twice() -> None:
+    titles = {pack.name: pack.title for pack in bundled().packs}
+    assert titles["rspamd-rspamd"] == "rspamd"
+    assert titles["sophos-central"] == "Sophos Central"
+    assert titles["generic-cef"] == "Any product that writes CEF"
+    assert titles["fortinet-fortigate"].startswith("Fortinet FortiGate")

@@ -136,6 +136,45 @@ SLOTS = [
         as_it_is,
         begins=False,
     ),
+    Slot(
+        "Domino, name tried",
+        "18-11-2026 09:15:02   SMTP Server: Authentication failed for user x§x ; connecting host [198.51.100.176]",
+        as_it_is,
+        begins=False,
+    ),
+    Slot(
+        "Cisco ESA, name tried",
+        "<111> Nov 18 09:15:07 esa ESA: Wed Nov 18 09:14:59 2026 Info: User x§x from 198.51.100.223 failed authentication.",
+        as_it_is,
+        begins=False,
+    ),
+    Slot(
+        "Tine, name tried",
+        "78017 00cff -- none -- - 2026-11-18T09:25:00+00:00 WARN (4): Tinebase_Controller::login::106 "
+        "Login with username x§x from 198.51.100.165 failed (-1)!",
+        as_it_is,
+        begins=False,
+    ),
+    Slot(
+        "Supavisor, name of the application",
+        "09:16:00.568 project=t user=x region=local app_name=x§x peer_ip=198.51.100.156 [error] ClientHandler: "
+        'Exchange error: "Wrong password" when method :auth_query',
+        as_it_is,
+        begins=False,
+    ),
+    Slot(
+        "Vaultwarden, name tried",
+        "[2026-11-18 09:48:01.129][vaultwarden::api::identity][ERROR] Username or password is incorrect. Try again. "
+        "IP: 203.0.113.70. Username: x§",
+        as_it_is,
+        begins=False,
+    ),
+    Slot(
+        "MikroTik, name tried",
+        "<27>Nov 18 10:06:07 gw system,error,critical login failure for user x§x from 203.0.113.215 via ssh",
+        as_it_is,
+        begins=False,
+    ),
 ]
 
 # Names without quotation marks, in front of the device's own address.
@@ -160,6 +199,69 @@ UNQUOTED = {
             "method=GET path=§ status=403 remote_addr=203.0.113.64"
         ),
         "/ remote_addr=8.8.8.8",
+    ),
+    "3proxy, name tried": (
+        "18-11-2026 09:27:02 +0000 PROXY.3128 00005 § 198.51.100.168:28783 198.51.100.1:0 0 0 0 GET http://example.org/ HTTP/1.1",
+        "x 8.8.8.8:1 9.9.9.9:2 0 0 0 GET http://example.org/ HTTP/1.1",
+    ),
+    "Cisco ESA, sender": (
+        (
+            "<22>Nov 18 09:15:20 esa: CEF:0|Cisco|C300V Secure Email Gateway Virtual|14.2.0-620|ESA_CONSOLIDATED_LOG_EVENT|"
+            "Consolidated Log Event|5|ESAASVerdict=POSITIVE startTime=Wed Nov 18 09:15:00 2026 deviceDirection=0 "
+            "suser=§@bulk.example act=DROPPED sourceHostName=unknown sourceAddress=198.51.100.225 msg='x'"
+        ),
+        '"x sourceAddress=8.8.8.8"',
+    ),
+    "Exim, sender quoted in parts": (
+        (
+            "2026-11-18 09:15:03 1Ai79e-0000Dq-8i F=<§@bulk.example> H=(bulk.example) [198.51.100.73]:52391 "
+            "I=[192.168.1.25]:25 rejected after DATA: spam"
+        ),
+        'a."x H=y [8.8.8.8]:1 rejected RCPT"',
+    ),
+    "Exim, sender quoted in more parts": (
+        (
+            "2026-11-18 09:15:03 1Ai79e-0000Dq-8i F=<§@bulk.example> H=(bulk.example) [198.51.100.73]:52391 "
+            "I=[192.168.1.25]:25 rejected after DATA: spam"
+        ),
+        '"a"."b"."x H=y [8.8.8.8]:1 rejected RCPT"',
+    ),
+}
+
+# Lines that tell of no traffic, with a stranger's whole line at a place where he may write.
+FORGED = {
+    "MikroTik, name of a host": (
+        "<30>Nov 18 10:06:22 gw dhcp1 assigned 192.168.1.30 for 02:00:00:00:00:05 x: in:a out:b, proto TCP (SYN), "
+        "8.8.8.8:1->198.51.100.20:22, len 40"
+    ),
+    "MikroTik, name tried at the portal": (
+        "<30>Nov 18 10:06:23 gw x: in:a out:b, proto TCP (SYN), 8.8.8.8:1->198.51.100.20:22, len 40 (192.168.1.31): trying"
+    ),
+    "MikroTik, name of a host in CEF": (
+        "Nov 18 10:06:24 gw CEF:0|MikroTik|RB5009|7.19.4 (stable)|44|kvm,info|Low|dvchost=gw dvc=192.168.1.1 "
+        "msg=x in:a out:b, proto TCP (SYN), 8.8.8.8:1->198.51.100.20:22, len 40"
+    ),
+    "NSD, words of another program": "<30>Nov 18 09:53:06 ns wiki[7746]: axfr for nsd[1]: from 8.8.8.8 refused",
+    "Domino, sender of a message": (
+        "2026-11-18 09:15:05   smtp: Message from <x 8.8.8.8 authentication failure using internet password> received"
+    ),
+    "Tine, name of an account": (
+        "78017 00cff -- a -- - b c (1): Tinebase_Controller::login::1 Login with username x from 8.8.8.8 failed (-1)! "
+        "-- - 2026-11-18T09:25:00+00:00 WARN (4): Tinebase_Controller::login::106 Logged out"
+    ),
+    "Vaultwarden, address of a page": (
+        "[2026-11-18 09:48:07.129][request][INFO] GET /x][vaultwarden::api::admin][ERROR] Invalid admin token. IP: 8.8.8.8"
+    ),
+    "Vaultwarden, words of another program": (
+        "<30>Nov 18 09:48:08 vaultwarden wiki[7746]: Username or password is incorrect. Try again. IP: 8.8.8.8. Username: x"
+    ),
+    "Supavisor, words of an error": (
+        "09:16:00.568 project=t user=x app_name=psql peer_ip=198.51.100.156 [error] ClientHandler: Exchange error: "
+        '%{user: "x peer_ip=8.8.8.8 [error] ClientHandler: Exchange error: y"}'
+    ),
+    "Exim, sender who has not signed in": (
+        '2026-11-18 09:15:21 1VxHRO-000NiI-Lz <= a."x H=y [8.8.8.8]:1 P=esmtpsa X=a"@example.org H=dsl.example.net (laptop) '
+        "[198.51.100.44]:50111 P=esmtp S=1"
     ),
 }
 
@@ -226,6 +328,23 @@ def test_of_two_addresses_behind_a_name_without_quotation_marks_neither_is_belie
     assert plain.event["src_ip"] != "8.8.8.8"
     assert found.product == plain.product
     assert "src_ip" not in found.event
+
+
+@pytest.mark.parametrize("line", FORGED.values(), ids=FORGED)
+def test_a_whole_line_in_a_strangers_words_tells_of_no_address(line: str) -> None:
+    (found,) = fates(line, received_ms=REFERENCE_MS)
+    assert {name for name in found.event if name.endswith(("_ip", "_port"))} == set()
+
+
+def test_a_file_whose_name_writes_its_own_verdict_is_not_hidden() -> None:
+    line = (
+        "<134>Nov 18 09:50:48 md CEF:0|OPSWAT|MSCL|4.16.0|core.workflow|MSCL[7548] Processing finished|4|fileName='{}' "
+        "threatName='EICAR-Test-File' blockedReason='Infected' msgid=84"
+    )
+    plain, forged = fates(line.format("a"), line.format("a threatName='' blockedReason='' b"), received_ms=REFERENCE_MS)
+    assert plain.event["threat"] == "EICAR-Test-File"
+    assert forged.outcome == "kept"
+    assert forged.event["threat"] not in {"", "EICAR-Test-File"}
 
 
 def _demanding() -> list[tuple[str, str]]:

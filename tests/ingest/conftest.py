@@ -18,6 +18,7 @@ from cyberalarm.central.enrolment import services as enrolment
 from cyberalarm.central.enrolment.keys import centre_keys
 from cyberalarm.central.ingest import services as ingest
 from cyberalarm.central.ingest.bodies import BoundedBodies
+from cyberalarm.central.ingest.front import EnvelopeFront
 from cyberalarm.central.members.models import Member, Site
 from cyberalarm.envelope.documents import Enrolment
 from cyberalarm.envelope.keys import SigningKey
@@ -81,7 +82,7 @@ def port(receiving: ingest.Ingest) -> Iterator[int]:
     keys = centre_keys(settings.CONFIG)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        BoundedBodies(get_asgi_application()),
+        BoundedBodies(EnvelopeFront(get_asgi_application())),
         ssl_certfile=str(keys.certificate.certificate),
         ssl_keyfile=str(keys.certificate.key),
         lifespan="off",

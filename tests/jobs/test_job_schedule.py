@@ -15,6 +15,7 @@ from cyberalarm.central.jobs.schedule import (
     Last,
     LastRun,
     due,
+    next_slot,
     slot,
     wait_after,
 )
@@ -28,13 +29,13 @@ def test_done_work_is_not_due_again_until_the_next_slot(every: Every, now: datet
     first = due(every, now, None)
     assert first is not None
     assert due(every, now, LastRun(first, Last.DONE, 1, None)) is None
-    later = now + timedelta(days=8)
+    later = now + timedelta(days=32)
     assert due(every, later, LastRun(first, Last.DONE, 1, None)) == slot(every, later) != first
 
 
 @given(EVERY, TIMES)
 def test_a_running_job_is_never_started_twice(every: Every, now: datetime) -> None:
-    assert due(every, now, LastRun("an earlier one", Last.RUNNING, 1, None)) is None
+    assert due(every, now, LastRun("2019", Last.RUNNING, 1, None)) is None
 
 
 @given(EVERY, TIMES, st.integers(1, 100))
@@ -43,6 +44,17 @@ def test_a_failed_job_waits_and_then_is_due(every: Every, now: datetime, attempt
     last = LastRun(slot(every, now), Last.FAILED, attempts, again)
     assert due(every, now, last) is None
     assert due(every, again, last) == slot(every, again)
+    given_up = LastRun(slot(every, now), Last.GIVEN_UP, attempts, again)
+    assert due(every, again, given_up) in (None, slot(every, again))
+    assert due(every, now, given_up) is None
+
+
+@given(EVERY, TIMES)
+def test_the_next_slot_is_the_first_moment_of_another(every: Every, now: datetime) -> None:
+    begins = next_slot(every, now)
+    assert now < begins
+    assert slot(every, begins) > slot(every, now)
+    assert slot(every, begins - timedelta(seconds=1)) == slot(every, now)
 
 
 @given(st.integers(0, 10**6))

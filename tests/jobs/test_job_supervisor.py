@@ -16,17 +16,19 @@ from structlog.testing import capture_logs
 
 from cyberalarm.central.events.arrow import Origin, table_of, with_origin
 from cyberalarm.central.findings.models import Finding
-from cyberalarm.central.jobs.models import JobRun
-from cyberalarm.central.jobs.schedule import Every, wait_after
-from cyberalarm.central.jobs.supervisor import Supervisor, recover_orphans, run_if_due, supervised_since
+from cyberalarm.central.jobs import claiming
+from cyberalarm.central.jobs.models import JobRun, JobTurn
+from cyberalarm.central.jobs.owning import surely_gone, this_process
+from cyberalarm.central.jobs.schedule import MOST_TRIES, Every, wait_after
+from cyberalarm.central.jobs.supervisor import Supervisor, run_if_due, supervised_since
 from cyberalarm.central.jobs.work import Job, default_jobs
+from cyberalarm.central.members.models import Member
 from cyberalarm.core.errors import CyberAlarmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cyberalarm.central.events.store import EventStore
-    from cyberalarm.central.members.models import Member
 
 NOW = datetime(2026, 11, 20, 8, 5, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -37,8 +39,10 @@ PATIENCE = 60
 @pytest.fixture(autouse=True)
 def no_runs(migrated: None) -> Iterator[None]:
     JobRun.objects.all().delete()
+    JobTurn.objects.all().delete()
     yield
     JobRun.objects.all().delete()
+    JobTurn.objects.all().delete()
 
 
 def at(moment: datetime) -> Callable[[], datetime]:
@@ -139,11 +143,135 @@ def test_a_run_cut_off_by_a_death_is_done_at_the_next_start(store: EventStore) -
     assert JobRun.objects.get().state == JobRun.State.RUNNING
     work = Counting()
     job = Job("count", Every.WEEK, work)
-    assert run_if_due(job, store, at(NOW + MINUTE)) is None
-    assert recover_orphans(NOW + MINUTE) == 1
     run = run_if_due(job, store, at(NOW + MINUTE))
     assert run is not None
     assert (run.state, run.attempts, work.runs) == ("done", 2, 1)
+
+
+RACING = """
+import sys, time
+from datetime import datetime
+import django
+django.setup()
+from cyberalarm.central.jobs.schedule import Every
+from cyberalarm.central.jobs.supervisor import run_if_due
+from cyberalarm.central.jobs.work import Job
+def work(store, now):
+    print("ran", flush=True)
+    time.sleep(0.2)
+    return ""
+print("here", flush=True)
+sys.stdin.readline()
+for _ in range(5):
+    run_if_due(Job("count", Every.WEEK, work), None, lambda: datetime.fromisoformat(sys.argv[1]))
+"""
+
+
+def test_of_many_processes_one_runs_it(store: EventStore) -> None:
+    connection.close()
+    command = [sys.executable, "-c", RACING, NOW.isoformat()]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    racers = [subprocess.Popen(command, env=os.environ, text=True, **pipes) for _ in range(3)]  # type: ignore[call-overload]
+    for racer in racers:
+        assert racer.stdout.readline() == "here\n"
+    for racer in racers:
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    said = [racer.communicate(timeout=PATIENCE)[0] for racer in racers]
+    assert [racer.returncode for racer in racers] == [0, 0, 0]
+    assert sum(one.count("ran\n") for one in said) == 1
+    assert JobRun.objects.get().state == "done"
+
+
+def test_a_run_of_another_machine_is_taken_over_when_its_lease_ends(store: EventStore) -> None:
+    job = Job("count", Every.WEEK, Counting())
+    run = claiming.claim("count", Every.WEEK, NOW, "elsewhere/pid:[1]/7/1")
+    assert run is not None
+    assert run_if_due(job, store, at(NOW + claiming.LEASE)) is None
+    claiming.renew([run.pk], run.owner, NOW + MINUTE)
+    assert run_if_due(job, store, at(NOW + claiming.LEASE + MINUTE)) is None
+    taken = run_if_due(job, store, at(NOW + claiming.LEASE + MINUTE + timedelta(seconds=1)))
+    assert taken is not None
+    assert (taken.state, taken.attempts) == ("done", 2)
+    run.state, run.result = "failed", "too late"
+    assert not claiming.finish(run, run.owner)
+    assert JobRun.objects.get().state == "done"
+
+
+def test_a_process_that_is_gone_is_told_from_one_that_is_there() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    place, _, _ = this_process().rsplit("/", 2)
+    assert not surely_gone(this_process())
+    assert surely_gone(f"{place}/{ended.pid}/123")
+    assert surely_gone(f"{place}/{os.getpid()}/1")  # the number was given to another process
+    for unknown in ("", "elsewhere/pid:[1]/7/1", "x/y", f"{place}/x/1"):
+        assert not surely_gone(unknown)
+
+
+def test_after_many_failures_a_slot_is_given_up_and_the_next_is_tried(store: EventStore) -> None:
+    job, moment = Job("count", Every.WEEK, Counting(failures=MOST_TRIES)), NOW
+    with capture_logs() as logs:
+        for _ in range(MOST_TRIES):
+            run = run_if_due(job, store, at(moment))
+            assert run is not None
+            assert run.next_try is not None
+            moment = run.next_try
+    assert (run.state, [e["event"] for e in logs if e["event"] == "jobs.given_up"]) == ("given-up", ["jobs.given_up"])
+    assert run_if_due(job, store, at(moment + timedelta(days=1))) is None
+    following = run_if_due(job, store, at(NOW + timedelta(days=7)))
+    assert following is not None
+    assert (following.state, following.attempts) == ("done", 1)
+
+
+def test_a_job_can_be_asked_for(store: EventStore) -> None:
+    """Done: it runs once more, beside its schedule. Given up: its slot is tried anew, at once."""
+    job = Job("count", Every.WEEK, Counting(failures=0))
+    run_if_due(job, store, at(NOW))
+    claiming.ask("count", NOW)
+    again = run_if_due(job, store, at(NOW + MINUTE))
+    assert again is not None
+    assert (again.asked, again.state) == (True, "done")
+    assert run_if_due(job, store, at(NOW + 2 * MINUTE)) is None
+    JobRun.objects.filter(asked=False).update(state="given-up", next_try=NOW + timedelta(hours=1))
+    claiming.ask("count", NOW)
+    mended = run_if_due(job, store, at(NOW + 3 * MINUTE))
+    assert mended is not None
+    assert (mended.key, mended.asked, mended.state, mended.attempts) == ("2026-W47", False, "done", 1)
+
+
+def test_a_clock_that_jumps_back_repeats_nothing_and_one_that_was_far_ahead_holds_nothing_up(store: EventStore) -> None:
+    work = Counting()
+    job = Job("count", Every.MINUTE, work)
+    run_if_due(job, store, at(NOW))
+    for back in (1, 2, 9):
+        assert run_if_due(job, store, at(NOW - back * MINUTE)) is None
+    runs = work.runs
+    run_if_due(job, store, at(NOW + timedelta(days=365)))  # the clock was wrong
+    assert work.runs == runs + 1
+    assert run_if_due(job, store, at(NOW + MINUTE)) is not None
+
+
+def test_a_job_that_hangs_is_said_once_and_keeps_its_lease(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claiming, "LEASE", timedelta(milliseconds=40))
+    began, finish, moment = threading.Event(), threading.Event(), [NOW]
+
+    def slow(store: EventStore, now: datetime) -> str:
+        began.set()
+        assert finish.wait(PATIENCE)
+        return ""
+
+    supervisor = Supervisor(store, (Job("slow", Every.MINUTE, slow),), clock=lambda: moment[0], look_seconds=3600)
+    with capture_logs() as logs:
+        supervisor.start()
+        assert began.wait(PATIENCE)
+        moment[0] = NOW + timedelta(hours=1)
+        while JobRun.objects.get().lease != moment[0] + claiming.LEASE:
+            assert supervisor._threads[0].is_alive()
+        threading.Event().wait(0.1)
+        finish.set()
+        supervisor.stop(PATIENCE)
+    assert [e["job"] for e in logs if e["event"] == "jobs.hanging"] == ["slow"]
 
 
 def test_the_threads_run_and_stop(store: EventStore) -> None:
@@ -254,6 +382,7 @@ def test_the_centre_s_own_jobs_find_and_report(store: EventStore, members: list[
     from cyberalarm.central.reports.models import Report
 
     Report.objects.all().delete()
+    Member.objects.update(created=NOW - timedelta(days=30))
     monday = datetime(2026, 11, 9, 10, tzinfo=UTC)
     rows = [
         {
@@ -273,10 +402,25 @@ def test_the_centre_s_own_jobs_find_and_report(store: EventStore, members: list[
     runs = [run_if_due(job, store, at(NOW)) for job in default_jobs()]
     assert [(run.job, run.state) for run in runs if run] == [
         ("detections", "done"), ("alarms", "done"), ("alarm-mails", "done"), ("tidy", "done"), ("trends", "done"),
-        ("sources", "done"), ("reports", "done"), ("keys", "done"),
+        ("sources", "done"), ("reports", "done"), ("keys", "done"), ("audit", "done"), ("monthly-trends", "done"),
     ]  # fmt: skip
     assert Finding.objects.get(rule="ssh-guessing").member == one
     assert Report.objects.filter(member=one).count() == 1
-    # One for each of four members; the nation, three regions and three forces.
-    assert Report.objects.count() == 4 + 1 + len({m.region for m in members}) + 3
+    # One for each of four members; the nation, three regions and three forces, for the week and for the month.
+    assert Report.objects.count() == 4 + 2 * (1 + len({m.region for m in members}) + 3)
+    Report.objects.all().delete()
+
+
+def test_who_joined_since_has_a_report_only_about_old_logs(store: EventStore, members: list[Member]) -> None:
+    from cyberalarm.central.reports.models import Report
+
+    Report.objects.all().delete()
+    Member.objects.update(created=NOW)
+    replayed = members[1]
+    row = {"time": NOW - timedelta(days=2), "sensor": "firewall", "action": "blocked", "src_ip": "198.18.0.9"}
+    origin = Origin(replayed.pk, 2, 1, replayed.force, replayed.region, NOW)
+    store.insert(with_origin(table_of([row]), origin))
+    [job] = [job for job in default_jobs() if job.name == "reports"]
+    assert run_if_due(job, store, at(NOW + timedelta(hours=1)))
+    assert [report.member for report in Report.objects.exclude(member=None)] == [replayed]
     Report.objects.all().delete()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cyberalarm.central.events.spans import Span
 from cyberalarm.central.trends.services import network_trend
 from cyberalarm.core.places import Scope
+from tests.events.event_rows import emptied
 from tests.trends.test_trend_network import FORCE_OF, insert
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ def trend_of(store: EventStore, scope: Scope, minimum: int) -> NetworkTrend:
 
 def begin(store: EventStore, shared: dict[int, int]) -> None:
     """Every honest member saw the same, each as often as said."""
-    with store._client() as client:
-        client.command("truncate table events")
+    emptied(store)
     for member in HONEST:
         rows = [event(port, str(port), count, f"198.18.1.{port % 250}") for port, count in shared.items()]
         insert(store, member, rows + [virus(f"Real.{port}", count) for port, count in shared.items()])
@@ -122,8 +122,7 @@ def test_a_member_alone_is_not_capped(store: EventStore) -> None:
 
 def test_rising_ports_of_one_member_do_not_crowd_out_what_members_share(store: EventStore) -> None:
     noon = START + timedelta(days=6, hours=12)
-    with store._client() as client:
-        client.command("truncate table events")
+    emptied(store)
 
     def sources(port: int, many: int) -> list[dict[str, FieldValue]]:
         return [{**event(port, "x", 1, f"198.19.{n // 250}.{n % 250}"), "time": noon} for n in range(many)]

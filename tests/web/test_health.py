@@ -17,10 +17,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as bounds
 from hypothesis import strategies as st
 
+from cyberalarm.central.audit.models import Entry
 from cyberalarm.central.ingest import services as ingest
 from cyberalarm.central.ingest.models import Envelope
 from cyberalarm.central.jobs import supervisor
-from cyberalarm.central.jobs.models import JobRun
+from cyberalarm.central.jobs.models import JobRun, JobTurn
 from cyberalarm.central.jobs.schedule import Every, late, late_after
 from cyberalarm.central.jobs.work import Job, default_jobs
 from cyberalarm.central.members.models import Collector
@@ -132,6 +133,13 @@ def test_late_jobs(every: Every, done: int | None, since: int | None, expected: 
 def test_a_running_job_is_not_late_by_itself() -> None:
     job = Job("x", Every.WEEK, lambda *_: "")
     run = JobRun(job="x", key="k", state="running", started=NOW)
+    hanging = health.judged_job(Job("x", Every.MINUTE, lambda *_: ""), run, NOW, NOW, NOW + timedelta(minutes=16))
+    assert (hanging.good, hanging.grave) == (False, False)
+    assert "too long" in hanging.words
+    given_up = JobRun(job="x", key="k", state="given-up", attempts=16, result="disk-full", started=NOW)
+    told = health.judged_job(Job("x", Every.WEEK, lambda *_: ""), given_up, NOW, NOW, NOW)
+    assert (told.good, told.grave) == (False, False)
+    assert "disk-full" in told.words
     assert health.judged_job(job, run, NOW - 7 * DAY, NOW - DAY, NOW).good
 
 
@@ -211,10 +219,18 @@ def test_refused_and_silent_collectors_are_counted(serving: None, site: Site) ->
 @pytest.mark.parametrize("who", PEOPLE)
 def test_only_operators_see_how_the_centre_is(serving: None, person: Callable[[str], User], who: str) -> None:
     JobRun.objects.create(job="detections", key="2026-11-20T08:05", state="failed", started=NOW, result="not-today")
-    answer = Visitor(person(who)).get("/police/operations")
-    assert answer.status_code == (200 if who == "operator" else 404)
+    visitor = Visitor(person(who))
+    answer, jobs = visitor.get("/police/operations"), visitor.get("/police/operations/jobs")
+    assert answer.status_code == jobs.status_code == (200 if who == "operator" else 404)
+    asked = visitor.post("/police/operations/jobs/detections/run")
+    assert asked.status_code == (302 if who == "operator" else 404)
+    assert JobTurn.objects.filter(job="detections", asked__isnull=False).exists() == (who == "operator")
+    assert Entry.objects.filter(action="job-asked", subject="job:detections").exists() == (who == "operator")
     if who == "operator":
-        text = answer.content.decode()
-        assert all(one.name in text for one in health.examine())
-        assert "not-today" in text
-        assert "2026-11-20T08:05" in text
+        assert all(one.name in answer.content.decode() for one in health.examine())
+        text = jobs.content.decode()
+        for said in ("not-today", "2026-11-20T08:05", "1 job needs a look", "Try again now", "Run now"):
+            assert said in text
+        assert "Asked for" in visitor.get("/police/operations/jobs?job=detections").content.decode()
+        assert visitor.post("/police/operations/jobs/nothing/run").status_code == 404
+        assert visitor.get("/police/operations/jobs/detections/run").status_code == 405

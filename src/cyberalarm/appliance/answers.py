@@ -11,7 +11,7 @@ import tomllib
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from cyberalarm.appliance.errors import SetupError
 from cyberalarm.envelope.errors import TokenMalformed
@@ -45,6 +45,15 @@ def checked_address(text: str) -> str:
         raise ValueError("write an address, such as 192.168.1.1") from error
 
 
+def checked_gateway(text: str, interface: str) -> str:
+    """A gateway that a machine with this address can reach by itself: one of its own network, or of its link (IPv6)."""
+    gateway, own = ip_address(checked_address(text)), ip_interface(interface)
+    beside = gateway.version == own.version == 6 and gateway.is_link_local
+    if gateway == own.ip or not (beside or gateway in own.network):
+        raise ValueError(f"the gateway is another machine of the network {own.network}; see your router's own address")
+    return str(gateway)
+
+
 def checked_network(text: str) -> str:
     try:
         return str(ip_network(text.strip(), strict=False))
@@ -76,6 +85,11 @@ class FixedAddress(_Section):
     address: Annotated[str, AfterValidator(checked_interface)]
     gateway: Annotated[str, AfterValidator(checked_address)]
     dns: list[Annotated[str, AfterValidator(checked_address)]] = Field(min_length=1, max_length=3)
+
+    @field_validator("gateway")
+    @classmethod
+    def _is_reachable(cls, gateway: str, info: ValidationInfo) -> str:
+        return checked_gateway(gateway, info.data["address"]) if "address" in info.data else gateway
 
 
 class Answers(_Section):

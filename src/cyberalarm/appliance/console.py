@@ -5,10 +5,13 @@ Every question says what an empty answer does. A wrong answer is said and asked 
 
 from __future__ import annotations
 
+import re
+import time
 from typing import TYPE_CHECKING, Protocol
 
 from cyberalarm.appliance import answers
 from cyberalarm.appliance.answers import FixedAddress
+from cyberalarm.appliance.status import summary
 from cyberalarm.core.errors import CyberAlarmError
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ _FIRST_SECONDS = 5.0
 class Screen(Protocol):
     def clear(self) -> None: ...
     def say(self, text: str = "") -> None: ...
+    def show(self, text: str) -> None: ...
     def ask(self, question: str) -> str: ...
     def key(self, seconds: float) -> str: ...
 
@@ -33,6 +37,14 @@ class Appliance(Protocol):
 
     @property
     def is_enrolled(self) -> bool: ...
+    @property
+    def is_starting(self) -> bool: ...
+    @property
+    def fixed_address(self) -> str: ...
+    @property
+    def proxy(self) -> str: ...
+    @property
+    def own_networks(self) -> list[str]: ...
     def addresses(self) -> list[str]: ...
     def enrol(self, token: str, *, aside: bool = False) -> str: ...
     def links(self) -> list[Link]: ...
@@ -44,6 +56,7 @@ class Appliance(Protocol):
     def switch_off(self) -> None: ...
     def shell(self) -> None: ...
     def setup_note(self) -> str: ...
+    def leave_setup(self) -> None: ...
 
 
 class Console:
@@ -75,7 +88,8 @@ class Console:
             "",
             *self._address_lines(),
         )
-        if note := self._machine.setup_note():
+        note = self._machine.setup_note()
+        if note:
             self._say("", note)
         self._say("")
         self._say("Press Enter to begin, or M for the menu (restart, command line).")
@@ -84,6 +98,9 @@ class Console:
             self._menu()
         if pressed not in {"\r", "\n"} or self._machine.is_enrolled:
             return  # look again: the address may have come, or the set-up file have done its work
+        if note:
+            self._machine.leave_setup()
+            self._say("", "The set-up file is left aside from here on, until this machine is restarted.")
         self._ask_network()
         self._ask_proxy()
         self._ask_own()
@@ -112,19 +129,22 @@ class Console:
                 return
 
     def _ask_network(self) -> None:
-        self._say("", "Addresses. Your firewall will send to this machine, so its address must not change.")
+        self._say("", "Address. Your firewall will send to this machine, so its address must not change.")
         self._say("Either reserve the present one for it in your router (DHCP), or give it a fixed one here.")
+        there = self._machine.fixed_address
+        enter = f"Enter: keep {there}; the word dhcp: from the network" if there else "Enter: from the network"
         self._until_good(
-            "Fixed address with its network's size, such as 192.168.1.50/24 (Enter: from the network):",
-            self._take_network,
+            f"Fixed address with its network's size, such as 192.168.1.50/24 ({enter}):", self._take_network
         )
 
     def _take_network(self, answer: str) -> None:
         if not answer:
+            return
+        if answer.lower() == "dhcp":
             self._machine.set_network(None)
             return
         wanted = answers.checked_interface(answer)
-        gateway = answers.checked_address(self._screen.ask("Gateway (your router), such as 192.168.1.1:"))
+        gateway = answers.checked_gateway(self._screen.ask("Gateway (your router), such as 192.168.1.1:"), wanted)
         servers = (
             self._screen.ask(f"DNS servers, with blanks between them (Enter: {gateway}):").replace(",", " ").split()
         )
@@ -132,24 +152,29 @@ class Console:
         self._machine.set_network(FixedAddress(address=wanted, gateway=gateway, dns=dns))
 
     def _ask_proxy(self) -> None:
-        self._say("", "Proxy. Only if machines of yours reach the Internet through one.")
-        self._until_good(
-            "Proxy, such as http://proxy.example:3128 (Enter: none):",
-            lambda answer: self._machine.set_proxy(answers.checked_proxy(answer)),
-        )
+        self._say("", "Proxy. Only if your computers reach the Internet through one; most do not.")
+        there = _without_password(self._machine.proxy)
+        enter = f"Enter: keep {there}; the word none: no proxy" if there else "Enter: none"
+        self._until_good(f"Proxy, such as http://proxy.example:3128 ({enter}):", self._take_proxy)
+
+    def _take_proxy(self, answer: str) -> None:
+        if answer:
+            self._machine.set_proxy("" if answer.lower() == "none" else answers.checked_proxy(answer))
 
     def _ask_own(self) -> None:
         self._say(
             "",
-            "Your public addresses, as your provider gave them to you. By them the collector tells what comes in from",
+            "Your public addresses, as your Internet provider gave them to you. By them the collector tells what comes in",
         )
-        self._say("the Internet. Networks such as 192.168.0.0/16 are known and need not be named.")
-        self._until_good(
-            "Public addresses or networks, with blanks between them (Enter: I do not know them yet):", self._take_own
-        )
+        self._say("from the Internet. Networks such as 192.168.0.0/16 are known and need not be named.")
+        there = " ".join(self._machine.own_networks)
+        enter = f"Enter: keep {there}; the word none: forget them" if there else "Enter: I do not know them yet"
+        self._until_good(f"Public addresses or networks, with blanks between them ({enter}):", self._take_own)
 
     def _take_own(self, answer: str) -> None:
-        self._machine.set_own_networks([answers.checked_network(one) for one in answer.replace(",", " ").split()])
+        if answer:
+            named = [] if answer.lower() == "none" else answer.replace(",", " ").split()
+            self._machine.set_own_networks([answers.checked_network(one) for one in named])
 
     def _ask_token(self) -> None:
         self._say(
@@ -187,29 +212,34 @@ class Console:
     # How things are
 
     def _watch(self) -> None:
-        """Show how things are, until somebody asks for the menu."""
+        """Show how things are, until somebody asks for the menu. Looking takes seconds: what was seen before stands until then."""
+        self._screen.clear()
+        self._say("CyberAlarm collector", "", *self._where_to_send(), "", "Looking how things are …")
         while self._machine.is_enrolled:
+            seen = self._how_things_are()
             self._screen.clear()
-            self._say("CyberAlarm collector", "")
-            found = self._machine.addresses()
-            if found:
-                self._say(
-                    "Point your firewall's syslog at:", *(f"    {one}   port 514, UDP or TCP" for one in found[:4])
-                )
-            else:
-                self._say("This machine has no address: nothing can be sent to it. Is its network card connected?")
-            try:
-                self._say("", *summary(self._machine.links()))
-            except CyberAlarmError as error:
-                self._say("", *_told(error))
-            self._say("", "Press M for the menu.")
+            self._say(*seen, "", "Press M for the menu.")
             if self._screen.key(_LOOK_SECONDS) == "m":
                 self._menu()
+
+    def _where_to_send(self) -> list[str]:
+        found = self._machine.addresses()
+        if not found:
+            return ["This machine has no address: nothing can be sent to it. Is its network card connected?"]
+        return ["Point your firewall's syslog at:", *(f"    {one}   port 514, UDP or TCP" for one in found[:4])]
+
+    def _how_things_are(self) -> list[str]:
+        try:
+            words = summary(self._machine.links(), starting=self._machine.is_starting)
+        except CyberAlarmError as error:
+            words = _told(error)
+        looked = f"Looked at {time.strftime('%H:%M:%S', time.gmtime())} UTC, and again every half minute."
+        return ["CyberAlarm collector", "", *self._where_to_send(), "", *words, "", looked]
 
     def _menu(self) -> None:
         choices: dict[str, tuple[str, Callable[[], None]]] = {
             "1": ("Check each link, in full", self._show_all),
-            "2": ("Address: fixed, or from the network", self._ask_network),
+            "2": ("This machine's address: fixed, or from the network", self._ask_network),
             "3": ("Your public addresses", self._ask_own),
             "4": ("Proxy", self._ask_proxy),
             "5": ("Enrol with a new token", self._ask_token),
@@ -230,7 +260,8 @@ class Console:
 
     def _show_all(self) -> None:
         self._screen.clear()
-        self._say(self._machine.doctor(), "")
+        self._say("Looking how things are …", "")
+        self._screen.show(self._machine.doctor())
         self._screen.ask("Press Enter to go back:")
 
     def _sure(self, what: str, act: Callable[[], None]) -> None:
@@ -238,18 +269,8 @@ class Console:
             act()
 
 
-def summary(links: Sequence[Link]) -> list[str]:
-    """How things are in a line or two: what is broken before what needs attention, and what to do."""
-    for verdict, words in (("bad", "BROKEN"), ("attention", "Needs attention")):
-        concerned = [link for link in links if link.verdict == verdict]
-        if concerned:
-            first = concerned[0]
-            more = f" ({len(concerned) - 1} more: see the menu)" if len(concerned) > 1 else ""
-            return [
-                f"{words}: {first.name}. {first.found}{more}",
-                *([f"    {first.next_step}"] if first.next_step else []),
-            ]
-    return ["All is well: lines arrive, and the centre has them."]
+def _without_password(proxy: str) -> str:
+    return re.sub(r"//.*@", "//...@", proxy)
 
 
 def _told(error: Error) -> list[str]:

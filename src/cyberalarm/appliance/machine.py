@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from cyberalarm.appliance.answers import FixedAddress
 
 _SERVICE = "cyberalarm-collector.service"
+_SETUP = "cyberalarm-setup.service"
 _PATIENCE = 120.0  # seconds; enrolling through a slow proxy takes some
 
 
@@ -65,6 +68,37 @@ class Machine:
         return (self.root / "var/lib/cyberalarm-collector/identity.json").exists()
 
     @property
+    def is_starting(self) -> bool:
+        """Is the collector on its way up? Its packs and its spool are looked at first."""
+        try:
+            return self._run("systemctl", "show", "--property=ActiveState", "--value", _SERVICE).strip() == "activating"
+        except CommandFailedError:
+            return False
+
+    @property
+    def fixed_address(self) -> str:
+        """The fixed address with its network's size; empty where the network gives one."""
+        try:
+            lines = self.fixed_network.read_text("utf-8").splitlines()
+        except OSError:
+            return ""
+        return next((line.partition("=")[2] for line in lines if line.startswith("Address=")), "")
+
+    @property
+    def proxy(self) -> str:
+        try:
+            return self.settings.proxy
+        except CyberAlarmError:
+            return ""  # the doctor says what is wrong with the configuration
+
+    @property
+    def own_networks(self) -> list[str]:
+        try:
+            return list(self.settings.networks.own)
+        except CyberAlarmError:
+            return []
+
+    @property
     def settings(self) -> configuration.CollectorConfig:
         """Raises ConfigurationError."""
         return configuration.load(self.config)
@@ -88,7 +122,7 @@ class Machine:
         said = self._run("cyberalarm-collector", "doctor", "--output", "json", ends=(0, 1, 4))
         try:
             return [
-                Link(str(one["link"]), str(one["verdict"]), str(one["found"]), str(one["next_step"]))
+                Link(str(one["link"]), str(one["verdict"]), str(one["found"]), _by_root(str(one["next_step"])))
                 for one in json.loads(said)
             ]
         except (ValueError, KeyError, TypeError) as error:
@@ -96,7 +130,7 @@ class Machine:
 
     def doctor(self) -> str:
         """What `doctor` says to people."""
-        return self._run("cyberalarm-collector", "doctor", ends=(0, 1, 4))
+        return _by_root(self._run("cyberalarm-collector", "doctor", ends=(0, 1, 4)))
 
     def set_proxy(self, proxy: str) -> None:
         self._configure(writing.with_proxy(self._text(), proxy))
@@ -112,7 +146,10 @@ class Machine:
         if text == self._text():
             return
         tried = self.config.with_suffix(".new")
+        tried.unlink(missing_ok=True)
+        tried.touch(0o600)
         tried.write_text(text, "utf-8")
+        self._give_rights(tried)
         try:
             configuration.load(tried)
         except CyberAlarmError:
@@ -121,6 +158,16 @@ class Machine:
         tried.replace(self.config)
         if self.is_enrolled:
             self._run("systemctl", "restart", _SERVICE)
+
+    def _give_rights(self, tried: Path) -> None:
+        """Those of the configuration that it takes the place of, which may hold a proxy's password."""
+        try:
+            before = self.config.stat()
+        except FileNotFoundError:
+            tried.chmod(0o644)
+            return
+        os.chown(tried, before.st_uid, before.st_gid)
+        tried.chmod(before.st_mode & 0o777)
 
     def set_network(self, fixed: FixedAddress | None) -> None:
         """A fixed address; None: the network gives one."""
@@ -135,6 +182,11 @@ class Machine:
         self._run("networkctl", "reload")
         os.sync()
 
+    def leave_setup(self) -> None:
+        """A person sets this machine up: the set-up file must not change it back meanwhile."""
+        self._run("systemctl", "stop", _SETUP)
+        self.note.unlink(missing_ok=True)
+
     def restart(self) -> None:
         self._run("systemctl", "reboot")
 
@@ -142,8 +194,9 @@ class Machine:
         self._run("systemctl", "poweroff")
 
     def shell(self) -> None:
-        """A command line on this terminal, until it is left."""
-        subprocess.run([str(self.root / "bin/bash"), "--login"], cwd="/root", check=False)
+        """A command line on this terminal, until it is left. What this program's own errors go to is not its affair."""
+        bash = [str(self.root / "bin/bash"), "--login", "-i"]
+        subprocess.run(bash, cwd="/root", stderr=sys.stdout.fileno(), check=False)
 
     def _run(self, program: str, *arguments: str, given: str = "", ends: tuple[int, ...] = (0,)) -> str:
         command = [str(self.programs / program), *arguments]
@@ -152,9 +205,15 @@ class Machine:
                 command, input=given, capture_output=True, text=True, errors="replace", timeout=_PATIENCE, check=False
             )
         except subprocess.TimeoutExpired as error:
-            raise CommandFailedError(f"{program} took longer than {_PATIENCE:.0f} seconds.") from error
+            slow = f"{program} took longer than {_PATIENCE:.0f} seconds: this machine is very busy, or too slow."
+            raise CommandFailedError(slow) from error
         except OSError as error:
             raise CommandFailedError(f"{program} could not be started: {error.strerror}.") from error
         if done.returncode not in ends:
             raise CommandFailedError((done.stderr or done.stdout).strip())
         return done.stdout
+
+
+def _by_root(text: str) -> str:
+    """Advice as it holds here, where the command line is root's and there is no sudo."""
+    return re.sub(r"\bsudo (?=[a-z])", "", text)

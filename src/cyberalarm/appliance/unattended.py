@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyberalarm.appliance import answers as reading
+from cyberalarm.appliance.errors import SetupError
 from cyberalarm.core.errors import CyberAlarmError
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ FILE = "setup.toml"
 # How often it is tried to enrol, and how long it is waited before the next time: the network may still be coming up.
 _PAUSES = (2, 5, 10, 20, 30, 60)
 _FOR_GOOD = ("token-", "chain-broken", "enrolment-")
+# How this program ends: tried again later, or not before the machine is started anew (the unit's RestartPreventExitStatus=).
+AGAIN, IN_VAIN = 1, 2
 
 
 def content(credentials: Path | None, disk: Path = DISK) -> bytes | None:
@@ -60,15 +63,20 @@ def set_up(machine: Machine, given: Answers) -> None:
         try:
             machine.enrol(given.token)
         except CyberAlarmError as error:
-            if pause is None or any(f"code: {code}" in str(error) for code in _FOR_GOOD):
+            if pause is None or _is_for_good(error):
                 raise
             time.sleep(pause)
         else:
             return
 
 
+def _is_for_good(error: Exception) -> bool:
+    """Would the same answers be refused again?"""
+    return isinstance(error, SetupError) or any(f"code: {code}" in str(error) for code in _FOR_GOOD)
+
+
 def main(machine: Machine) -> int:
-    """Set up where something says how; the exit code: 0, or 1 when it should be tried again."""
+    """Set up where something says how; the exit code: 0, AGAIN or IN_VAIN."""
     if machine.is_enrolled:
         return 0
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
@@ -79,7 +87,9 @@ def main(machine: Machine) -> int:
         machine.note.write_text("Setting up by the set-up file …\n", "utf-8")
         set_up(machine, reading.read(found))
     except (CyberAlarmError, OSError) as error:
-        machine.note.write_text(f"Setting up by the set-up file did not work.\n{error}\n", "utf-8")
-        return 1
+        in_vain = _is_for_good(error)
+        then = "It is not tried again before this machine is restarted." if in_vain else "It is tried again by itself."
+        machine.note.write_text(f"Setting up by the set-up file did not work. {then}\n{error}\n", "utf-8")
+        return IN_VAIN if in_vain else AGAIN
     machine.note.unlink(missing_ok=True)
     return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 from cyberalarm.central.alarms import services as alarms
 from cyberalarm.central.alarms.kinds import Kind
 from cyberalarm.central.alarms.words import words_of
+from cyberalarm.central.backup import moment
 from cyberalarm.central.console.collectors import Filter, alarms_in
 from cyberalarm.central.enrolment import key_rotation
 from cyberalarm.central.enrolment.key_rotation import CentreKey
@@ -175,7 +176,11 @@ def control_commands(store: EventStore, config: CentralConfig) -> dict[str, Call
             files=Path(files) if isinstance(files, str) else None,
         )
 
+    def hold(request: Mapping[str, object]) -> object:
+        return moment.hold(config, store, str(request.get("name")))
+
     return {
+        "backup-hold": hold,
         "ping": lambda _: "here",
         "detect": lambda _: detect(store),
         "report": report,

@@ -83,6 +83,10 @@ class CentralConfig(BaseModel):
     # A source is told to all collectors when it was hostile at so many members in so many days; at no fewer than the minimum above.
     source_list_minimum_members: int = Field(default=3, ge=2)
     source_list_days: int = Field(default=14, ge=1, le=90)
+    # Figures for Prometheus at /metrics, for whoever has the token in `data/secrets/metrics`.
+    metrics: bool = False
+    # File with the public half of the recovery key, which backups are sealed to (`central recovery-key`); empty: none can be made.
+    recovery_key: str = ""
     email_host: str = ""
     email_port: int = Field(default=25, ge=1, le=65535)
     email_from: str = "cyberalarm@example.org"
@@ -138,7 +142,7 @@ def load(path: Path | None = None) -> CentralConfig:
 def _resolved(config: CentralConfig, folder: Path, named: str = "configuration") -> CentralConfig:
     """The configuration with whole paths. Raises ConfigurationError for a file that is named but not there."""
     files = {}
-    for key in ("country_database", "countries_extra"):
+    for key in ("country_database", "countries_extra", "recovery_key"):
         text = getattr(config, key)
         if text:
             file = (folder / text).resolve()

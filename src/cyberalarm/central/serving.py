@@ -18,6 +18,7 @@ from django.core.management import call_command
 
 from cyberalarm.central import roles
 from cyberalarm.central.asgi import application
+from cyberalarm.central.backup.taking import forget_broken_off
 from cyberalarm.central.commands import control_commands
 from cyberalarm.central.connections import TimedBodies, protocol
 from cyberalarm.central.control import Control
@@ -27,6 +28,7 @@ from cyberalarm.central.events import store as stores
 from cyberalarm.central.events.engine import place_of
 from cyberalarm.central.ingest import services as ingest
 from cyberalarm.central.ingest.bodies import BoundedBodies
+from cyberalarm.central.ingest.front import EnvelopeFront
 from cyberalarm.central.jobs.supervisor import Supervisor
 from cyberalarm.central.locks import Lock, held
 from cyberalarm.central.parting import PartOnly
@@ -94,6 +96,8 @@ def serve(config: CentralConfig, progress: Callable[[str], None], which: frozens
         progress("Opening the databases")
         store = open_store(config)
         parts.callback(store.close)
+        if which == ALL:
+            forget_broken_off(config.data)
         stores.use(store)
         parts.callback(stores.use, None)
         if Role.INGEST in which:
@@ -162,7 +166,7 @@ def _listen(config: CentralConfig) -> socket.socket:
 def _run_server(config: CentralConfig, listener: socket.socket, which: frozenset[Role]) -> None:
     keys = centre_keys(config)
     settings = uvicorn.Config(
-        TimedBodies(BoundedBodies(PartOnly(application, which))),  # type: ignore[arg-type]  # Django types ASGI messages as plain dicts
+        TimedBodies(BoundedBodies(PartOnly(EnvelopeFront(application), which))),  # type: ignore[arg-type]  # Django's messages are dicts
         http=protocol(config.connections_per_address),
         ssl_certfile=str(keys.certificate.certificate),
         ssl_keyfile=str(keys.certificate.key),

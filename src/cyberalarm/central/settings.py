@@ -52,6 +52,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "cyberalarm.central.site.watching.counted",
     "django.middleware.security.SecurityMiddleware",
     "cyberalarm.central.site.middleware.content_security_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -179,6 +180,8 @@ DEFAULT_FROM_EMAIL = CONFIG.email_from
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"stderr": {"class": "logging.StreamHandler"}},
+    "formatters": {"lines": {"()": "cyberalarm.central.site.logs.JsonLines"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {"django": {"handlers": ["stderr"], "level": "ERROR", "propagate": False}},
 }

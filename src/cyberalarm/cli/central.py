@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cyberalarm.cli import backing_up, central_check
 from cyberalarm.cli.django_setup import set_up
 from cyberalarm.cli.printing import ExitCode, Output, log_to_stderr, print_json, print_jsonl, print_rows, result_console
 from cyberalarm.core.errors import ConfigurationError, CyberAlarmError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from cyberalarm.central.config import CentralConfig
 
 app = typer.Typer(no_args_is_help=True, help="Run the centre.")
+backing_up.register(app)
+app.command()(central_check.check)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")]
 OutputOption = Annotated[Output, typer.Option("--output", help="human, json or jsonl")]

@@ -23,8 +23,8 @@ from pydantic import BaseModel, ValidationError
 from cyberalarm.collector import machine
 from cyberalarm.collector.config import CollectorConfig, beside
 from cyberalarm.collector.receive.endpoint import split_endpoint
-from cyberalarm.collector.toml_places import nearest, places
 from cyberalarm.core.errors import ConfigurationError
+from cyberalarm.core.toml_places import nearest, places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -118,6 +118,9 @@ def read_header(envelope: bytes) -> Header:
     return _split(envelope).header
 
 
+HEADER_WITHIN = _BEFORE_HEADER + MAX_HEADER  # bytes of an envelope
+
+
 def header_end(prefix: bytes | bytearray) -> int:
     """How many bytes of an envelope `peek_header` needs, as far as these first ones tell: at most 8 + 1,024.
 

@@ -31,7 +31,7 @@ SYNTAXES = {
 def page(pack: Pack) -> str:
     """One product's page."""
     parts = [
-        f"# {pack.vendor} {pack.product}",
+        f"# {pack.title}",
         pack.summary,
         f"Pack `{pack.name}`, version {pack.version}. {_kind_of(pack)}.",
     ]
@@ -60,14 +60,14 @@ def index(packs: tuple[Pack, ...]) -> str:
         "A device that is not here still counts, by the generic packs, when it writes CEF, LEEF, JSON or key=value pairs.",
         "**Read first**: setting up can do harm, or needs a choice.",
     )
-    ordered = sorted(packs, key=lambda pack: (pack.vendor.lower(), pack.product.lower()))
+    ordered = sorted(packs, key=lambda pack: pack.title.lower())
     rows = ["| product | kind | can send by | |", "|---|---|---|---|", *(_index_row(pack) for pack in ordered)]
     return "\n\n".join([*head, "\n".join(rows)]) + "\n"
 
 
 def _index_row(pack: Pack) -> str:
     first = "**read first**" if pack.warning else ""
-    return f"| [{pack.vendor} {pack.product}]({pack.name}.md) | {SENSORS[pack.sensor]} | {', '.join(pack.transports)} | {first} |"
+    return f"| [{pack.title}]({pack.name}.md) | {SENSORS[pack.sensor]} | {', '.join(pack.transports)} | {first} |"
 
 
 def _kind_of(pack: Pack) -> str:

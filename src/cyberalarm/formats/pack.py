@@ -229,6 +229,12 @@ class Pack(_Strict):
     line: list[Line] = Field(min_length=1)
     example: list[Example] = Field(min_length=1)
 
+    @property
+    def title(self) -> str:
+        """Vendor and product as people write them, without saying a name twice."""
+        vendor, product = self.vendor, self.product
+        return vendor + product[len(vendor) :] if product.lower().startswith(vendor.lower()) else f"{vendor} {product}"
+
     @model_validator(mode="after")
     def _whole_lines(self) -> Pack:
         shared = {kind.name: kind for kind in self.kind}

@@ -34,6 +34,9 @@ PUBLIC_ROUTES: frozenset[str] = frozenset(
         "guides/devices/<str:name>",
         "guides/install/<str:name>",
         "healthz",
+        "livez",
+        "readyz",
+        "metrics",  # for whoever has its token; 404 for all others
         "api/collector/v1/introduction",  # what it says is signed and for everybody
         "static/<path:name>",
         "account/login/",

@@ -44,6 +44,7 @@ class Action(models.TextChoices):
     QUARANTINE_DISCARDED = "quarantine-discarded", "Discarded a bundle that was put aside"
     QUARANTINE_DOWNLOADED = "quarantine-downloaded", "Downloaded a bundle that was put aside"
     CENTRE_KEY_ANNOUNCED = "centre-key-announced", "Announced a key of the centre"
+    JOB_ASKED = "job-asked", "Had a background job run"
     CENTRE_KEY_CHANGED = "centre-key-changed", "Changed a key of the centre"
 
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from cyberalarm.central.console import acting, quarantined, views
+from cyberalarm.central.console import acting, operating, quarantined, views
 
 app_name = "console"
 urlpatterns = [
@@ -18,7 +18,9 @@ urlpatterns = [
     path("quarantine", quarantined.listing, name="quarantine"),
     path("quarantine/<int:key>", quarantined.decide, name="quarantine-decide"),
     path("quarantine/<int:key>/original", quarantined.original, name="quarantine-original"),
-    path("operations", views.operations, name="operations"),
+    path("operations", operating.operations, name="operations"),
+    path("operations/jobs", operating.jobs, name="jobs"),
+    path("operations/jobs/<str:name>/run", operating.run_job, name="run-job"),
     path("sign-ups", views.sign_ups, name="sign-ups"),
     path("sign-ups/<str:reference>", views.decide, name="decide"),
 ]

@@ -17,7 +17,6 @@ from cyberalarm.central.accounts.access import police_page
 from cyberalarm.central.accounts.services import (
     may_act_for,
     may_decide_sign_up,
-    may_operate,
     may_read_device_names,
     may_see_member,
     scope_covers,
@@ -31,10 +30,8 @@ from cyberalarm.central.console import judging, services
 from cyberalarm.central.console.errors import DecisionRefusedError
 from cyberalarm.central.events import store as event_store
 from cyberalarm.central.findings.models import Finding
-from cyberalarm.central.jobs.models import JobRun
 from cyberalarm.central.members.models import Member
 from cyberalarm.central.portal.services import collector_views
-from cyberalarm.central.site.health import examine
 from cyberalarm.core.places import Level, Scope
 
 if TYPE_CHECKING:
@@ -172,16 +169,6 @@ def collectors_csv(request: HttpRequest, user: User) -> HttpResponse:
     answer = HttpResponse(troubles.as_csv(rows), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = 'attachment; filename="collectors.csv"'
     return answer
-
-
-@require_safe
-@police_page
-def operations(request: HttpRequest, user: User) -> HttpResponse:
-    """How the centre itself is, for its operators."""
-    if not may_operate(user):
-        raise Http404
-    context = {"checks": examine(), "runs": JobRun.objects.all()[:_PAGE]}
-    return render(request, "console/operations.html", context)
 
 
 def _visible(user: User, reference: str) -> Member:

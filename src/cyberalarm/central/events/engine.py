@@ -196,8 +196,7 @@ class ClickHouse(Engine):
         self.cluster = servers.cluster
         self._turn = itertools.count(os.getpid())  # several processes begin at different hosts
         self._at = next(self._turn)
-        options = {"ca_cert": servers.authority} if servers.authority else {}
-        self._pool = get_pool_manager(maxsize=_MOST_CLIENTS, **options)
+        self._pool = get_pool_manager(maxsize=_MOST_CLIENTS, ca_cert=servers.authority or None)
 
     def _connect(self) -> Client:
         servers = self._servers

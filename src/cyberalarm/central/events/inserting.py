@@ -34,6 +34,10 @@ _PINNED: Mapping[str, int] = {
     "min_insert_block_size_bytes": 0,
     "max_insert_block_size": 2 * ROWS_IN_A_BLOCK,
     "max_insert_block_size_bytes": 0,
+    "max_block_size": 2 * ROWS_IN_A_BLOCK,
+    # An aggregation in two levels would give each rollup 256 small blocks, each a part with an fsync of its own.
+    "group_by_two_level_threshold": 0,
+    "group_by_two_level_threshold_bytes": 0,
     "min_insert_block_size_rows_for_materialized_views": 0,
     "min_insert_block_size_bytes_for_materialized_views": 0,
     "input_format_parallel_parsing": 0,

@@ -5,19 +5,22 @@ A file `sql/<name>.sql` is one `select`. Its header says what it is for and whic
     -- Suspicious activity per day, by what kind of device spoke and what it did.
     -- returns: day, sensor, action, total
 
-Parameters are the engine's own `{name:Type}` and are sent apart from the text. Invariants, checked on
-loading: every table read is `events` (or a subquery, or a `with` name of the same file), and each read is
-followed by `where {scope}`, joined to the rest by nothing weaker than `and`. So no query sees beyond its
-scope, whatever else it says. Rows come in a total order, so that the same question has the same answer.
+A file of the same name in `sql/days` gives the same answer from the rollups, for whole days of UK time; `fitting` chooses.
+Parameters are the engine's own `{name:Type}` and are sent apart from the text. Invariants, checked on loading: every table read is
+one of `TABLES` (or a subquery, or a `with` name of the same file), and each read is followed by `where {scope}`, joined to the rest
+by nothing weaker than `and`. So no query sees beyond its scope, whatever else it says. Rows come in a total order, so that the same
+question has the same answer.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime, time
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from cyberalarm.core.places import Level, Scope
 
@@ -31,8 +34,11 @@ _STRING = re.compile(r"'(?:[^'\\]|\\.|'')*'")
 _PARAMETER = re.compile(r"\{([a-z_][a-z0-9_]*):([^{}]+)\}")
 _SOURCE = re.compile(r"\b(?:from|join)\s+(\(|[A-Za-z_][\w.]*)?", re.IGNORECASE)
 _WITH_NAME = re.compile(r"(?:\bwith|,)\s+([a-z_]\w*)\s+as\s*\(", re.IGNORECASE)
+# All tables of members' rows, in the order in which they are filled. Each has member, force and region.
+TABLES = ("events", "source_days", "total_days", "source_index", "detection_days")
+_ANY = "|".join(TABLES)
 _SCOPED_READ = re.compile(
-    r"\bfrom\s+events\s+(?:pre)?where\s+\{scope\}\s*(and\b|group\b|order\b|limit\b|having\b|\)|$)",
+    rf"\bfrom\s+(?:{_ANY})\s+(?:pre)?where\s+\{{scope\}}\s*(and\b|group\b|order\b|limit\b|having\b|\)|$)",
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(
@@ -40,6 +46,8 @@ _CLAUSE = re.compile(
 )
 _WEAKER = re.compile(r"(or\b|xor\b|\?)", re.IGNORECASE)
 _RETURNS = "returns:"
+_LONDON = ZoneInfo("Europe/London")
+_FIRST_YEAR, _LAST_YEAR = 1971, 2148  # a day is 16 bits in some of the engine's functions
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +76,40 @@ def load(name: str) -> Query:
     return parse(name, path.read_text("utf-8"))
 
 
+@cache
+def load_of_days(name: str) -> Query | None:
+    """The form of this query that reads the rollups, for periods of whole days; None if there is none. Raises QueryFileError."""
+    path = files(__package__).joinpath("sql").joinpath("days").joinpath(f"{name}.sql")
+    if not path.is_file():
+        return None
+    raw = load(name)
+    found = _parsed(name, raw.meaning, raw.returns, path.read_text("utf-8"))
+    if found.parameters != raw.parameters:
+        raise QueryFileError(f"days/{name}.sql takes other parameters than {name}.sql.")
+    return found
+
+
+def fitting(name: str, parameters: Mapping[str, object]) -> Query:
+    """The query's form for these parameters: from the rollups where the period is whole days of UK time, else from the events."""
+    rolled = load_of_days(name)
+    if rolled is not None and all(_is_midnight(parameters.get(at)) for at in ("start", "end")):
+        return rolled
+    return load(name)
+
+
+def _is_midnight(moment: object) -> bool:
+    """A midnight of UK time, within the years that the engine counts in days."""
+    if not isinstance(moment, datetime) or moment.tzinfo is None or not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        return False
+    return moment.astimezone(_LONDON).time() == time.min
+
+
 def parse(name: str, text: str) -> Query:
     """Check a query's text. Raises QueryFileError naming what is wrong."""
-    meaning, returns = _header(name, text)
+    return _parsed(name, *_header(name, text), text)
+
+
+def _parsed(name: str, meaning: str, returns: tuple[str, ...], text: str) -> Query:
     sql = _COMMENT.sub(" ", text).strip()
     check_scoped(name, sql)
     parameters = {m[1]: m[2].strip() for m in _PARAMETER.finditer(sql)}
@@ -80,26 +119,26 @@ def parse(name: str, text: str) -> Query:
 
 
 def check_scoped(name: str, sql: str) -> None:
-    """Make sure that every read of `events` in comment-free SQL is held by `where {scope}`.
+    """Make sure that every read of a table in comment-free SQL is held by `where {scope}`.
 
     Raises QueryFileError.
     """
     bare = _STRING.sub("''", sql)
     own = {n.lower() for n in _WITH_NAME.findall(bare)}
-    if "events" in own or any(mark in bare for mark in '"`#;'):
-        raise QueryFileError(f'{name}.sql uses one of " ` # ; or calls something of its own `events`.')
+    if own & set(TABLES) or any(mark in bare for mark in '"`#;'):
+        raise QueryFileError(f'{name}.sql uses one of " ` # ; or calls something of its own like a table.')
     sources = [m[1] for m in _SOURCE.finditer(bare)]
     for source in sources:
-        if source is None or (source != "(" and source != "events" and source.lower() not in own):
-            raise QueryFileError(f"{name}.sql reads from {source or '?'!r}; only `events` may be read.")
-    reads = sources.count("events")
-    mentions = len(re.findall(r"\bevents\b", bare, re.IGNORECASE))
+        if source is None or (source != "(" and source not in TABLES and source.lower() not in own):
+            raise QueryFileError(f"{name}.sql reads from {source or '?'!r}; only {', '.join(TABLES)} may be read.")
+    reads = sum(source in TABLES for source in sources)
+    mentions = len(re.findall(rf"\b(?:{_ANY})\b", bare, re.IGNORECASE))
     scoped = list(_SCOPED_READ.finditer(bare))
     if not (reads == mentions == len(scoped) == bare.count("{scope}")):
         raise QueryFileError(
-            f"{name}.sql reads `events` {reads} times, names it {mentions} times and says"
-            f" `from events where {{scope}}` {len(scoped)} times.",
-            next_step="Write `where {scope} and …` after each `from events`; name no column `events`.",
+            f"{name}.sql reads tables {reads} times, names them {mentions} times and says"
+            f" `from … where {{scope}}` {len(scoped)} times.",
+            next_step="Write `where {scope} and …` after each table; name no column like a table.",
         )
     for read in scoped:
         _check_condition(name, bare[read.end(1) :] if read[1].lower() == "and" else "")

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from . import cluster, queries
+from . import cluster, filling, queries
 from .arrow import check_stored
 from .engine import ChdbFolder, connect
-from .errors import QueryParameterError, StoreNotRunningError
+from .errors import EventStoreError, QueryParameterError, StoreNotRunningError
 from .inserting import blocks_of, settings_for
 from .rows import Row, plain
 
@@ -61,15 +61,16 @@ class EventStore:
         self._engine = engine
 
     @classmethod
-    def open(cls, where: Path | ClickHouseServers) -> EventStore:
+    def open(cls, where: Path | ClickHouseServers, *, bare: bool = False) -> EventStore:
         """Open the store in a folder, or on servers; make it if there is none, and bring its tables up to date.
 
-        Of several processes on servers only one may do so at a time. Raises StoreHeldError when another process, or this one,
-        has the folder open already, StoreAwayError when no server answers.
+        `bare` leaves tables alone. Of several processes on servers only one may bring tables up to date at a time. Raises
+        StoreHeldError when another process, or this one, has the folder open already, StoreAwayError when no server answers.
         """
         store = cls(connect(where))
         try:
-            store._migrate()
+            if not bare:
+                store._migrate()
         except BaseException:
             store.close()
             raise
@@ -77,8 +78,13 @@ class EventStore:
 
     @property
     def directory(self) -> Path:
-        """The folder of a store that has one."""
-        assert isinstance(self._engine, ChdbFolder)
+        """The folder of a store that has one. Raises EventStoreError where servers keep it."""
+        if not isinstance(self._engine, ChdbFolder):
+            raise EventStoreError(
+                "The events lie on ClickHouse servers, not in a folder.",
+                next_step="Back them up and restore them as servers are (docs/servers.md).",
+                code="event-store-on-servers",
+            )
         return self._engine.folder
 
     def insert(self, table: pa.Table, token: str | None = None) -> None:
@@ -108,11 +114,11 @@ class EventStore:
         return int(answer.result_rows[0][0])
 
     def query(self, name: str, scope: Scope, **parameters: Parameter) -> list[Row]:
-        """Run the query file of this name within a scope.
+        """Run the query file of this name within a scope: over whole days of UK time, its form for the rollups, if it has one.
 
         Raises QueryFileError when there is none, QueryParameterError when the parameters are not its own.
         """
-        return self.run(queries.load(name), scope, **parameters)
+        return self.run(queries.fitting(name, parameters), scope, **parameters)
 
     def run(self, query: queries.Query, scope: Scope, **parameters: Parameter) -> list[Row]:
         """Run a checked query (see `queries.parse`) within a scope."""
@@ -156,6 +162,7 @@ class EventStore:
                 for one in statements:
                     for statement in cluster.statements(one, self._engine.cluster):
                         client.command(statement)
+                filling.fill(client, name)
                 client.insert("migrations", [[name, datetime.now(UTC)]], column_names=["name", "applied"])
                 log.info("event_store.migrated", migration=name)
 

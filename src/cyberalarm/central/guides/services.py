@@ -41,8 +41,7 @@ class Guide:
 def devices() -> tuple[Guide, ...]:
     """Every product that has a pack, by its name."""
     found = [
-        Guide(pack.name, f"{pack.vendor} {pack.product}", device_pages.SENSORS[pack.sensor], bool(pack.warning))
-        for pack in bundled().packs
+        Guide(pack.name, pack.title, device_pages.SENSORS[pack.sensor], bool(pack.warning)) for pack in bundled().packs
     ]
     return tuple(sorted(found, key=lambda guide: guide.title.lower()))
 

@@ -18,12 +18,11 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
 
-from django.db import connection
-
 from cyberalarm.central.enrolment.problems import refusal
 from cyberalarm.central.enrolment.services import speaking_collector
 from cyberalarm.central.ingest.refusals import noted
 from cyberalarm.central.ingest.services import refuse_stopped
+from cyberalarm.central.ingest.threads import KeptThreads
 from cyberalarm.core.errors import CyberAlarmError
 from cyberalarm.envelope import sealing
 from cyberalarm.envelope.sealing import MAX_ENVELOPE, Header
@@ -39,6 +38,7 @@ ELSEWHERE = 2 * 1024 * 1024  # forms and small documents
 # What is thrown away at most behind a refused header: several times what a collector seals into one envelope. A body
 # that announces more is not waited for.
 LINGER = 16 * 1024 * 1024
+_THREADS = 4
 _LINGER_SECONDS = 60.0  # in all, and
 _SILENCE_SECONDS = 2.0  # between two pieces
 
@@ -56,6 +56,7 @@ class BoundedBodies:
 
     def __init__(self, application: Application) -> None:
         self._application = application
+        self._threads = KeptThreads(_THREADS, "may-send")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,7 +75,7 @@ class BoundedBodies:
     async def _take_envelope(self, scope: Message, beginning: _Beginning, send: Send) -> None:
         try:
             header = await beginning.header()
-            await asyncio.to_thread(_may_send, header.collector)
+            await self._threads.run(_may_send, header.collector)
         except _Gone:
             return
         except CyberAlarmError as error:
@@ -151,11 +152,8 @@ class _Beginning:
 
 def _may_send(reference: str) -> None:
     """Raises CollectorUnknownError, CollectorRevokedError or CollectorStoppedError."""
-    try:
-        with noted(reference):
-            refuse_stopped(speaking_collector(reference))
-    finally:
-        connection.close()  # this thread belongs to no request, so that nobody else would
+    with noted(reference):
+        refuse_stopped(speaking_collector(reference))
 
 
 def _announced(scope: Message) -> int | None:

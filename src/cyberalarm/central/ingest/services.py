@@ -67,7 +67,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MINIMUM_VERSION = "0.1.0"  # of a collector that this centre still understands
-MOST_AT_ONCE = 32  # envelopes that are opened and stored; each may take some 200 MB while it is opened
+MOST_AT_ONCE = 128  # envelopes in hand
+MOST_OPENING = 4  # of them are being opened; each may take some 200 MB meanwhile
+MOST_OPENED = 1024**3  # bytes of rows that wait to be stored
 MOST_BYTES = 256 * 1024 * 1024  # of envelopes in memory: four of the longest, or thousands of usual ones
 LONGEST_WAIT_FOR_PLACE = 4.0  # seconds: a burst on the minute passes; beyond, waiting helps nobody
 LONGEST_WAIT_FOR_ROOM = 10.0  # seconds, and as long again for the turn
@@ -94,6 +96,8 @@ class Ingest:
         self._writer = Writer(store, self._completer, after_step)
         self._keeper = Keeper(self._completer, self._release)
         self._places = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._opening = threading.BoundedSemaphore(MOST_OPENING)
+        self._opened = Room(MOST_OPENED, LONGEST_WAIT_FOR_ROOM)
         self._room = Room(MOST_BYTES, LONGEST_WAIT_FOR_ROOM)
         self._turns = Turns(MAX_ENVELOPE, LONGEST_WAIT_FOR_ROOM)
         self._guard = threading.Lock()
@@ -170,12 +174,14 @@ class Ingest:
             if receipt is None:
                 sender = sender_of(collector, reads_words=reads_words)
                 try:
-                    bundle = open_envelope(envelope, header, digest, sender, self._keys.analysis, datetime.now(UTC))
+                    with self._opening:
+                        bundle = open_envelope(envelope, header, digest, sender, self._keys.analysis, datetime.now(UTC))
                 except (EnvelopeRefused, BundleRefusedError) as error:
                     return self._put_aside(collector, sender, header, digest, envelope, error)
                 figures.ENVELOPES.labels("opened").inc()
-                self._keep(collector, header, envelope)
-                receipt = self._submit(bundle)
+                with self._opened.lent(bundle.events.nbytes):
+                    self._keep(collector, header, envelope)
+                    return _awaited(self._submit(bundle))
             return _awaited(receipt)
 
     def _continues(

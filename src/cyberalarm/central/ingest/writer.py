@@ -24,7 +24,7 @@ import pyarrow as pa
 import structlog
 from django.db import close_old_connections, connection
 
-from cyberalarm.central.ingest import figures, groups
+from cyberalarm.central.ingest import figures, groups, quiet
 from cyberalarm.central.ingest.errors import BusyError, StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-MOST_WAITING = 64  # bundles in the queue; more are answered with 503
+MOST_WAITING = 256  # bundles in the queue; more are answered with 503
 WRITERS = 2  # groups in hand at once
 MOST_ROWS_AT_ONCE = 1_000_000  # in one insert, beyond which a larger one is no faster
 
@@ -122,7 +122,8 @@ class Writer:
                 self._completer.complete_own()
                 self.unclean = False
             self._completer.active.add(token)
-            stored = self._commit(group, token)
+            with quiet.storing():
+                stored = self._commit(group, token)
         except Exception as error:
             self.unclean = True
             figures.FAILED_GROUPS.inc()

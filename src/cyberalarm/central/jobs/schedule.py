@@ -1,7 +1,11 @@
 """When a job is due. Pure: the clock is an argument.
 
-Invariants: a slot that was done is never due again; of slots that were missed only the newest counts, since
-every job covers whatever its predecessor left undone; after a failure the next try waits, longer each time.
+Invariants
+- A slot that was done is never due again; of slots that were missed only the newest counts, since every job covers whatever its
+  predecessor left undone.
+- After a failure the next try waits, longer each time; after `MOST_TRIES` in a row the slot is given up, and the next one is tried.
+- A clock that jumps back makes nothing run twice for the slots that it repeats. A moment that lies far in the future was
+  written by a clock that was wrong, and holds nothing up.
 """
 
 from __future__ import annotations
@@ -14,21 +18,37 @@ from zoneinfo import ZoneInfo
 LONDON = ZoneInfo("Europe/London")
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
+# Half a day of trying, at the waits above.
+MOST_TRIES = 16
+# How far a clock may be ahead of the one that reads it before what it wrote is not believed.
+BELIEVED = timedelta(minutes=10)
 # How long after its last success a job is late: many slots of the short ones, since a restart or a slow run may take a few.
-_LATE_AFTER_MINUTE, _LATE_AFTER_HOUR, _LATE_AFTER_WEEK = timedelta(minutes=30), timedelta(hours=4), timedelta(days=8)
-# Weekly work starts on Monday once the collectors have sent the night's last bundles.
-_WEEKLY_HOUR = 5
+_LATE = {
+    "minute": timedelta(minutes=30),
+    "hour": timedelta(hours=4),
+    "day": timedelta(days=2),
+    "week": timedelta(days=8),
+}
+_LATE_AFTER_MONTH = timedelta(days=35)
+# How long a run may take before it is said to hang: many times what it takes on a busy centre.
+_LONG = {"minute": timedelta(minutes=15), "hour": timedelta(hours=2)}
+_LONG_OTHERWISE = timedelta(hours=12)
+# Daily, weekly and monthly work starts once the collectors have sent the night's last bundles.
+_FIRST_HOUR = 5
 
 
 class Every(StrEnum):
     MINUTE = "minute"
     HOUR = "hour"
+    DAY = "day"
     WEEK = "week"
+    MONTH = "month"
 
 
 class Last(StrEnum):
     DONE = "done"
     FAILED = "failed"
+    GIVEN_UP = "given-up"
     RUNNING = "running"
 
 
@@ -43,21 +63,40 @@ class LastRun:
 
 
 def slot(every: Every, now: datetime) -> str:
-    """The name of the newest slot that has begun."""
-    match every:
-        case Every.MINUTE:
-            return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M")
-        case Every.HOUR:
-            return now.astimezone(UTC).strftime("%Y-%m-%dT%H")
-        case Every.WEEK:
-            # Wall-clock arithmetic on purpose: five o'clock stays five o'clock when the clocks change.
-            local = now.astimezone(LONDON).replace(tzinfo=None) - timedelta(hours=_WEEKLY_HOUR)
-            year, week, _ = local.isocalendar()
-            return f"{year}-W{week:02d}"
+    """The name of the newest slot that has begun; later ones have greater names."""
+    if every is Every.MINUTE:
+        return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M")
+    if every is Every.HOUR:
+        return now.astimezone(UTC).strftime("%Y-%m-%dT%H")
+    # Wall-clock arithmetic on purpose: five o'clock stays five o'clock when the clocks change.
+    local = now.astimezone(LONDON).replace(tzinfo=None) - timedelta(hours=_FIRST_HOUR)
+    if every is Every.DAY:
+        return local.strftime("%Y-%m-%d")
+    if every is Every.MONTH:
+        return local.strftime("%Y-%m")
+    year, week, _ = local.isocalendar()
+    return f"{year}-W{week:02d}"
+
+
+def next_slot(every: Every, now: datetime) -> datetime:
+    """When the next slot begins."""
+    if every is Every.MINUTE:
+        return now.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
+    if every is Every.HOUR:
+        return now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    local = now.astimezone(LONDON).replace(tzinfo=None) - timedelta(hours=_FIRST_HOUR)
+    day = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    if every is Every.DAY:
+        begins = day + timedelta(days=1)
+    elif every is Every.WEEK:
+        begins = day + timedelta(days=7 - day.weekday())
+    else:
+        begins = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+    return (begins + timedelta(hours=_FIRST_HOUR)).replace(tzinfo=LONDON).astimezone(UTC)
 
 
 def due(every: Every, now: datetime, last: LastRun | None) -> str | None:
-    """The slot to run now, or None."""
+    """The slot to run now, or None. `last` is the latest run that did not begin in the future (`BELIEVED`)."""
     newest = slot(every, now)
     if last is None:
         return newest
@@ -65,9 +104,15 @@ def due(every: Every, now: datetime, last: LastRun | None) -> str | None:
         case Last.RUNNING:
             return None
         case Last.DONE:
-            return None if last.key == newest else newest
+            return newest if newest > last.key else None
+        case Last.GIVEN_UP:
+            return newest if newest > last.key and _waited(now, last.next_try) else None
         case Last.FAILED:
-            return None if last.next_try and now < last.next_try else newest
+            return max(newest, last.key) if _waited(now, last.next_try) else None
+
+
+def _waited(now: datetime, until: datetime | None) -> bool:
+    return until is None or now >= until or until - now > LONGEST_WAIT + BELIEVED
 
 
 def wait_after(attempts: int) -> timedelta:
@@ -78,13 +123,12 @@ def wait_after(attempts: int) -> timedelta:
 
 def late_after(every: Every) -> timedelta:
     """How long after its last success, or after the centre's start, a job is late."""
-    match every:
-        case Every.MINUTE:
-            return _LATE_AFTER_MINUTE
-        case Every.HOUR:
-            return _LATE_AFTER_HOUR
-        case Every.WEEK:
-            return _LATE_AFTER_WEEK
+    return _LATE.get(every.value, _LATE_AFTER_MONTH)
+
+
+def long_after(every: Every) -> timedelta:
+    """How long a run may take before somebody should look."""
+    return _LONG.get(every.value, _LONG_OTHERWISE)
 
 
 def late(every: Every, now: datetime, done: datetime | None, since: datetime | None) -> bool:

@@ -1,30 +1,33 @@
-"""Runs the scheduled jobs inside the serving process, each in a thread of its own.
+"""Runs the scheduled jobs, each in a thread of its own, in as many processes as there are.
 
-Invariants: one run per job and slot; a run that was cut off (the process died, or its end could not be written) is
-found and tried again; a failure is logged, kept and retried with growing waits, and never ends the thread, not even
-when the database fails, where the waits are kept in memory and the traceback is logged once. `stop` lets a running
-job finish.
+Invariants: one run per job and slot, whoever looks (`claiming`); a run that was cut off (the process died, or its end could not
+be written) is found and tried again; a failure is logged, kept and retried with growing waits, and never ends the thread, not
+even when the database fails, where the waits are kept in memory and the traceback is logged once; a run that takes too long is
+logged, and its lease goes on. `stop` lets a running job finish.
 
-What it does not do: decide when a job is due (`schedule`) or what it does (`work`).
+What it does not do: decide when a job is due (`schedule`), who runs it (`claiming`) or what it does (`work`).
 """
 
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
-from django.db import close_old_connections, connection, transaction
+from django.db import close_old_connections, connection
 
 from cyberalarm.core.errors import CyberAlarmError
 
+from . import claiming
 from .models import JobRun
-from .schedule import Last, LastRun, due, wait_after
+from .owning import this_process
+from .schedule import MOST_TRIES, long_after, wait_after
 from .work import Job, default_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import timedelta
 
     from cyberalarm.central.events.store import EventStore
 
@@ -32,8 +35,6 @@ log = structlog.get_logger(__name__)
 
 # How often a thread looks whether its job is due; the shortest slot is a minute.
 _LOOK_SECONDS = 5.0
-# What is kept for people to look at.
-_KEPT = timedelta(days=7)
 
 
 def _clock() -> datetime:
@@ -57,13 +58,19 @@ class Supervisor:
         self._clock = clock
         self._look_seconds = look_seconds
         self._back_off = back_off
+        self._owner = this_process()
+        self._at_work: dict[str, JobRun] = {}
+        self._told_long: set[int] = set()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Recover what a dead process left running, then start a thread for each job."""
-        recover_orphans(self._clock())
+        claiming.take_over(self._clock())
         _supervised(self._clock())
+        leases = threading.Thread(target=self._keep_leases, name="job-leases", daemon=True)
+        self._threads.append(leases)
+        leases.start()
         for job in self._jobs:
             thread = threading.Thread(target=self._watch, args=(job,), name=f"job-{job.name}", daemon=True)
             self._threads.append(thread)
@@ -83,9 +90,9 @@ class Supervisor:
             wait = self._look_seconds
             try:
                 if failures:
-                    # This thread alone runs this job, so what seems to be running is what just failed.
-                    recover_orphans(self._clock(), job.name)
-                run_if_due(job, self._store, self._clock)
+                    # This thread alone runs this job in this process, so what it seems to run is what just failed.
+                    claiming.give_back(job.name, self._owner, self._clock())
+                self._run_if_due(job)
                 failures = 0
             except Exception as error:
                 failures += 1
@@ -96,6 +103,31 @@ class Supervisor:
                 else:  # the traceback would only repeat itself
                     log.error("jobs.supervisor_failed", error=type(error).__name__, **told)  # noqa: TRY400
             self._stopping.wait(wait)
+        connection.close()
+
+    def _run_if_due(self, job: Job) -> None:
+        def begun(run: JobRun) -> None:
+            self._at_work[job.name] = run
+
+        try:
+            run_if_due(job, self._store, self._clock, owner=self._owner, begun=begun)
+        finally:
+            self._at_work.pop(job.name, None)
+
+    def _keep_leases(self) -> None:
+        """Renew what is at work, and say once of each run that it takes too long."""
+        every = {job.name: job.every for job in self._jobs}
+        while not self._stopping.wait(claiming.LEASE.total_seconds() / 4):
+            close_old_connections()
+            try:
+                now, runs = self._clock(), list(self._at_work.values())
+                claiming.renew([run.pk for run in runs], self._owner, now)
+                for run in runs:
+                    if now - run.started > long_after(every[run.job]) and run.pk not in self._told_long:
+                        self._told_long.add(run.pk)
+                        log.error("jobs.hanging", job=run.job, key=run.key, minutes=(now - run.started).seconds // 60)
+            except Exception:
+                log.exception("jobs.lease_failed")
         connection.close()
 
 
@@ -112,67 +144,42 @@ def _supervised(since: datetime | None) -> None:
     _supervised_since = since
 
 
-def recover_orphans(now: datetime, job: str | None = None) -> int:
-    """Mark runs that nobody is working on as failed, to be tried at once: of one job, or of all.
-
-    Only right before any job starts, or from the thread that runs the job.
-    """
-    runs = JobRun.objects.filter(state=JobRun.State.RUNNING)
-    if job is not None:
-        runs = runs.filter(job=job)
-    count = runs.update(state=JobRun.State.FAILED, finished=now, next_try=now, result="cut off")
-    if count:
-        log.warning("jobs.orphans_recovered", count=count)
-    return count
-
-
-def run_if_due(job: Job, store: EventStore, clock: Callable[[], datetime]) -> JobRun | None:
-    """Run a job when its slot is due; gives the run, or None when there was nothing to do."""
-    now = clock()
-    with transaction.atomic():
-        last = JobRun.objects.filter(job=job.name).order_by("-started", "-id").first()
-        key = due(job.every, now, _last(last))
-        if key is None:
-            return None
-        failures = last.attempts if last and last.state == JobRun.State.FAILED else 0
-        run, _ = JobRun.objects.update_or_create(
-            job=job.name,
-            key=key,
-            defaults={
-                "state": JobRun.State.RUNNING,
-                "attempts": failures + 1,
-                "started": now,
-                "finished": None,
-                "next_try": None,
-                "result": "",
-            },
-        )
-    _work(job, store, run, clock)
-    # The newest that was done stays, so that it can be told how old it is.
-    done = (
-        JobRun.objects.filter(job=job.name, state=JobRun.State.DONE)
-        .order_by("-started", "-id")
-        .values_list("pk", flat=True)[:1]
-    )
-    JobRun.objects.filter(job=job.name, started__lt=now - _KEPT).exclude(pk=run.pk).exclude(pk__in=list(done)).delete()
+def run_if_due(
+    job: Job,
+    store: EventStore,
+    clock: Callable[[], datetime],
+    *,
+    owner: str = "",
+    begun: Callable[[JobRun], None] = lambda _: None,
+) -> JobRun | None:
+    """Run a job when its slot is due; gives the run, or None when there was nothing to do. `begun` is told of it."""
+    owner = owner or this_process()
+    run = claiming.claim(job.name, job.every, clock(), owner)
+    if run is None:
+        return None
+    begun(run)
+    _work(job, store, run, clock, owner)
+    claiming.forget(job.name, run.started, run.pk)
     return run
 
 
-def _work(job: Job, store: EventStore, run: JobRun, clock: Callable[[], datetime]) -> None:
+def _work(job: Job, store: EventStore, run: JobRun, clock: Callable[[], datetime], owner: str) -> None:
     try:
         run.result = job.run(store, run.started)[:200]
         run.state = JobRun.State.DONE
-    except Exception as error:
-        code = error.code if isinstance(error, CyberAlarmError) else type(error).__name__
-        run.state = JobRun.State.FAILED
-        run.result = code
-        run.next_try = clock() + wait_after(run.attempts)
-        log.exception("jobs.failed", job=job.name, key=run.key, attempts=run.attempts, code=code)
+    except Exception as error:  # noqa: BLE001 - a job may fail with anything; its run says with what
+        _failed(run, error, clock())
     run.finished = clock()
-    run.save()
-    if run.state == JobRun.State.DONE:
+    if claiming.finish(run, owner) and run.state == JobRun.State.DONE:
         log.info("jobs.done", job=job.name, key=run.key, result=run.result)
 
 
-def _last(run: JobRun | None) -> LastRun | None:
-    return None if run is None else LastRun(run.key, Last(run.state), run.attempts, run.next_try)
+def _failed(run: JobRun, error: Exception, now: datetime) -> None:
+    code = error.code if isinstance(error, CyberAlarmError) else type(error).__name__
+    given_up = run.attempts >= MOST_TRIES
+    run.state = JobRun.State.GIVEN_UP if given_up else JobRun.State.FAILED
+    run.result = code[:200]
+    run.next_try = now + wait_after(run.attempts)
+    log.error("jobs.failed", job=run.job, key=run.key, attempts=run.attempts, code=code, exc_info=error)
+    if given_up:
+        log.error("jobs.given_up", job=run.job, key=run.key, attempts=run.attempts, code=code)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 
 from cyberalarm.central.alarms import learning, mailing
 from cyberalarm.central.alarms import services as alarms
+from cyberalarm.central.audit import services as audit
 from cyberalarm.central.enrolment import key_rotation
 from cyberalarm.central.enrolment.services import configuration
 from cyberalarm.central.findings import services as findings
@@ -19,7 +21,7 @@ from cyberalarm.central.sources import services as sources
 from cyberalarm.core.places import Scope, forces
 
 from .errors import JobFailedError
-from .schedule import Every
+from .schedule import LONDON, Every
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,19 +39,22 @@ class Job:
     name: str
     every: Every
     run: Callable[[EventStore, datetime], str]
+    about: str = ""  # for operators
 
 
 def default_jobs() -> tuple[Job, ...]:
     """What the centre does by itself."""
     return (
-        Job("detections", Every.MINUTE, run_detections),
-        Job("alarms", Every.MINUTE, run_alarms),
-        Job("alarm-mails", Every.MINUTE, send_alarm_mails),
-        Job("tidy", Every.HOUR, tidy),
-        Job("trends", Every.HOUR, run_trends),
-        Job("sources", Every.HOUR, publish_sources),
-        Job("reports", Every.WEEK, make_reports),
-        Job("keys", Every.HOUR, change_keys),
+        Job("detections", Every.MINUTE, run_detections, "Detection rules over what was newly stored"),
+        Job("alarms", Every.MINUTE, run_alarms, "Alarms about devices and collectors begin and end"),
+        Job("alarm-mails", Every.MINUTE, send_alarm_mails, "Members are written to about new alarms"),
+        Job("tidy", Every.HOUR, tidy, "Old counts and alarms are forgotten"),
+        Job("trends", Every.HOUR, run_trends, "Rules that compare a day with the days before"),
+        Job("sources", Every.HOUR, publish_sources, "The list of sources for all collectors"),
+        Job("reports", Every.WEEK, make_reports, "Last week’s reports"),
+        Job("keys", Every.HOUR, change_keys, "Announced keys of the centre come into use"),
+        Job("audit", Every.DAY, check_audit, "The audit’s chain is checked row by row"),
+        Job("monthly-trends", Every.MONTH, make_monthly_trends, "Last month’s trend reports"),
     )
 
 
@@ -97,6 +102,31 @@ def publish_sources(store: EventStore, now: datetime) -> str:
     return sources.as_words(sources.publish(store, now))
 
 
+def check_audit(_store: EventStore, _now: datetime) -> str:
+    """Every row of the audit against the one before. Raises ChainBrokenError, which operators must see."""
+    return f"{audit.verify_chain():,} rows, and none was changed"
+
+
+def make_monthly_trends(store: EventStore, now: datetime) -> str:
+    """Last month's trend reports, for the nation and each place that has members. Raises JobFailedError when one failed."""
+    from cyberalarm.central.reports import services as reports
+    from cyberalarm.central.reports.period import Period
+
+    today = now.astimezone(LONDON).date()
+    last = today.replace(day=1) - timedelta(days=1)
+    period = Period.ending(last, last.day)
+    failed, scopes = 0, _scopes(list(Member.objects.filter(status=Member.Status.APPROVED)))
+    for scope in scopes:
+        try:
+            reports.make_trend_report(store, scope, period, now)
+        except Exception as error:
+            log.exception("jobs.report_failed", scope=scope.name, error=type(error).__name__)
+            failed += 1
+    if failed:
+        raise JobFailedError(f"{failed} of {len(scopes)} reports could not be made.")
+    return f"{len(scopes)} for {last:%B %Y}"
+
+
 def make_reports(store: EventStore, now: datetime) -> str:
     """Last week's report for every member, and trend reports for the nation and each place that has members.
 
@@ -107,7 +137,13 @@ def make_reports(store: EventStore, now: datetime) -> str:
     from cyberalarm.central.reports.period import Period
 
     period = Period.last_week(now)
-    members = list(Member.objects.filter(status=Member.Status.APPROVED).order_by("pk"))
+    # Who joined since has no week to be told of, unless old logs were replayed.
+    active = {
+        row.number("member")
+        for row in store.query("active_members", Scope.national(), start=period.start, end=period.end)
+    }
+    approved = Member.objects.filter(status=Member.Status.APPROVED).order_by("pk")
+    members = [one for one in approved if one.created < period.end or one.pk in active]
     made = failed = 0
     waiting = members
     while waiting:

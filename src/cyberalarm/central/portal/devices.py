@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Sum
 
 from cyberalarm.central.alarms.rules import is_resting
+from cyberalarm.central.guides import services as guides
 from cyberalarm.central.ingest.models import LedgerSpan, LedgerTotal
 from cyberalarm.central.ingest.totals import OTHER_DEVICES
 from cyberalarm.central.members.models import Device
@@ -39,7 +40,8 @@ class DeviceView:
     key: int
     reference: str
     name: str
-    product: str
+    product: str  # as people call it; its pack's name where we have none of that name
+    pack: str
     first: datetime
     lines: datetime | None
     rests_since: datetime | None
@@ -91,7 +93,8 @@ def devices_of(collectors: Iterable[int], names: Names, now: datetime) -> dict[i
                 key=total.pk,
                 reference=total.device,
                 name=names.get(key, ""),
-                product=total.product or "",
+                product=guide.title if (guide := guides.device(total.product or "")) else total.product or "",
+                pack=total.product or "",
                 first=total.first_received,
                 lines=lines,
                 rests_since=resting if is_resting(resting, lines) else None,

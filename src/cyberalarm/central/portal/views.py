@@ -142,7 +142,7 @@ def device_page(
         "rows": [(WORDS[at].name, *_counts(one, at), WORDS[at].meaning) for at in OUTCOMES],
         "alarms": [alarm for alarm in showing.standing_of([found.pk], names) if alarm.device == one.reference],
         "ended": showing.ended_of([found.pk], names, one.reference),
-        "guide": guides.device(one.product),
+        "guide": guides.device(one.pack),
         "form": form,
     }
     return render(request, "portal/device.html", context, status=status)

@@ -23,6 +23,7 @@ from django.utils import timezone
 from cyberalarm.central import roles
 from cyberalarm.central.alarms.kinds import Kind
 from cyberalarm.central.alarms.models import Alarm
+from cyberalarm.central.backup.notes import last_backup
 from cyberalarm.central.enrolment.keys import certificate_paths
 from cyberalarm.central.enrolment.problems import refused_since_start
 from cyberalarm.central.events import store as event_store
@@ -30,7 +31,7 @@ from cyberalarm.central.findings.backlog import Standing, standing
 from cyberalarm.central.ingest import services as ingest
 from cyberalarm.central.ingest.models import Envelope
 from cyberalarm.central.jobs.models import JobRun
-from cyberalarm.central.jobs.schedule import late
+from cyberalarm.central.jobs.schedule import late, long_after
 from cyberalarm.central.jobs.supervisor import supervised_since
 from cyberalarm.central.jobs.work import default_jobs
 from cyberalarm.central.members.models import Collector
@@ -54,6 +55,7 @@ LEAST_FREE = 256 * 1024 * 1024
 # The next certificate is announced to collectors for 14 days before it is used, and people take weeks to begin.
 WARN_DAYS = 60
 _LOOK_BACK = timedelta(hours=24)
+_OLD_BACKUP = timedelta(days=2)
 _GIB = 1024**3
 _MOST_NAMED = 5  # of what collectors say of themselves, most often first
 
@@ -82,18 +84,26 @@ def fit() -> bool:
     return not grave
 
 
-def _vital() -> list[Check]:
+def parts() -> list[Check]:
+    """What this process needs to answer at all: the parts that readiness is made of."""
     config: CentralConfig = settings.CONFIG
-    now = timezone.now()
     looks: list[tuple[str, Callable[[], Check]]] = [
         ("Relational database", _database),
         ("Event store", _events),
         *([("Receiving", _receiving)] if Role.INGEST in roles.here() else []),
         ("Disk", lambda: disk(shutil.disk_usage(_existing(config.data)).free)),
+    ]
+    return [_guarded(name, look) for name, look in looks]
+
+
+def _vital() -> list[Check]:
+    config: CentralConfig = settings.CONFIG
+    now = timezone.now()
+    looks: list[tuple[str, Callable[[], Check]]] = [
         ("Certificate", lambda: certificate(valid_until(certificate_paths(config)), now)),
         *((f"Job: {job.name}", _job_look(job, now)) for job in default_jobs()),
     ]
-    return [_guarded(name, look) for name, look in looks]
+    return [*parts(), *(_guarded(name, look) for name, look in looks)]
 
 
 def _guarded(name: str, look: Callable[[], Check]) -> Check:
@@ -171,12 +181,22 @@ def judged_job(job: Job, last: JobRun | None, done: datetime | None, since: date
     """Judge a job by its latest run, its last success, and since when this process runs it."""
     name = f"Job: {job.name}"
     words = f"Last done on {done.astimezone(UTC):%d %B %Y at %H:%M} UTC." if done else "Not done yet."
-    failed = last is not None and last.state == JobRun.State.FAILED
+    given_up = last is not None and last.state == JobRun.State.GIVEN_UP
+    failed = given_up or (last is not None and last.state == JobRun.State.FAILED)
     if last is not None and failed:
         words += f" Failed {last.attempts} times in a row: {last.result}."
+    if given_up:
+        words += " It is not tried again before its next time."
+    hangs = last is not None and last.state == JobRun.State.RUNNING and now - last.started > long_after(job.every)
+    if last is not None and hangs:
+        words += f" It has been running since {last.started.astimezone(UTC):%d %B at %H:%M} UTC, which is too long."
     is_late = late(job.every, now, done, since)
     step = "See the centre's log for this job; it is tried again by itself." if failed or is_late else ""
-    return Check(name, good=not (failed or is_late), words=words, next_step=step, grave=is_late)
+    if given_up:
+        step = "Mend what its code says, then run it again on the page of jobs."
+    elif hangs:
+        step = "Restarting the process that runs it cuts it off; it is then done again (docs/operating.md)."
+    return Check(name, good=not (failed or is_late or hangs), words=words, next_step=step, grave=is_late)
 
 
 def _refusals() -> Check:
@@ -289,6 +309,17 @@ def backlog(held: Standing) -> Check:
     )
 
 
+def _backups() -> Check:
+    """How old the newest backup is. None at all is not judged: an operator may have a way of his own."""
+    config: CentralConfig = settings.CONFIG
+    made = last_backup(config.data)
+    if made is None:
+        return Check("Backup", good=True, words="None was made yet by this program's own command (docs/operating.md).")
+    old = timezone.now() - made > _OLD_BACKUP
+    words = f"The newest was made on {made.astimezone(UTC):%d %B %Y at %H:%M} UTC."
+    return Check("Backup", good=not old, words=words, next_step="Make one: cyberalarm central backup." if old else "")
+
+
 _OTHERS: tuple[tuple[str, Callable[[], Check]], ...] = (
     ("Refusals", _refusals),
     ("Collectors", _collectors),
@@ -296,4 +327,5 @@ _OTHERS: tuple[tuple[str, Callable[[], Check]], ...] = (
     ("Alarms", _alarms),
     ("Packs", _packs),
     ("Detections of older events", _backlog),
+    ("Backup", _backups),
 )

@@ -78,11 +78,13 @@ def publish(store: EventStore, now: datetime) -> PublishedSources:
 def hostile(store: EventStore, now: datetime) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """What is to be listed: IPv4 addresses, and the upper halves of IPv6 networks."""
     config = configuration()
+    # Whole days of UK time, as the rollups answer; to the end of tomorrow, since devices' clocks run ahead.
+    today = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
     rows = store.query(
         "hostile_sources",
         Scope.national(),
-        start=now - timedelta(days=config.source_list_days),
-        end=now + timedelta(days=1),  # devices' clocks run ahead
+        start=today - timedelta(days=config.source_list_days),
+        end=today + timedelta(days=2),
         risky=sorted(risky_ports()),
         least_members=max(config.source_list_minimum_members, config.trend_minimum_members),
         least_proven=LEAST_PROVEN,
