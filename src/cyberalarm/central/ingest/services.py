@@ -110,7 +110,7 @@ class Ingest:
             evidence.tidy(self._folder)
         self._completer.forget_unrecorded()
         try:
-            self._completer.complete_others()
+            self._completer.complete_others(starting=True)
         except (EventStoreError, OSError) as error:
             self._writer.unclean = True
             log.error("ingest.not_completed", error=type(error).__name__)  # noqa: TRY400 - the reason says all
