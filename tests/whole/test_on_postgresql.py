@@ -20,6 +20,8 @@ FILES = (
     "web/test_sign_up.py",
     "ingest/test_enrolment.py",
     "ingest/test_ingest_receive.py",
+    "ingest/test_ingest_processes.py",
+    "ingest/test_ingest_quarantine.py",
     "ingest/test_ingest_totals.py",
     "ingest/test_ingest_hearing.py",
     "ingest/test_ingest_alarms.py",

@@ -1,6 +1,6 @@
 """The centre as one process (event store, receiving side, scheduled jobs, control socket, web site), or one part of it.
 
-Order matters and is kept here: the store is opened and an interrupted ingest undone before the first request; on the way out,
+Order matters and is kept here: the store is opened and an interrupted ingest completed before the first request; on the way out,
 requests end first and the store last. Of several processes that start at once one brings the databases up to date. A part of
 its own has no control socket: what it would be asked, the command line does itself. Needs Django to be set up.
 """

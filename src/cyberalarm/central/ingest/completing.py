@@ -74,9 +74,12 @@ class Completer:
         if old:
             log.warning("ingest.undone", envelopes=len(old))
 
-    def complete_others(self) -> int:
-        """Take over and complete the groups of processes that are gone; gives how many were completed."""
-        groups.take_over(self.owner, datetime.now(UTC), alone=self.alone)
+    def complete_others(self, *, starting: bool = False) -> int:
+        """Take over and complete the groups of processes that are gone; gives how many were completed.
+
+        A process that is `alone` and is just `starting` waits for no lease to end: whoever wrote them down is gone.
+        """
+        groups.take_over(self.owner, datetime.now(UTC), alone=starting and self.alone)
         return self.complete_own()
 
     def complete_own(self) -> int:

@@ -32,7 +32,13 @@ from cyberalarm.central.ingest import evidence, figures, quarantine, saying
 from cyberalarm.central.ingest.bundles import Sender, as_released, open_envelope
 from cyberalarm.central.ingest.chain import check_chain
 from cyberalarm.central.ingest.completing import Completer
-from cyberalarm.central.ingest.errors import BundleRefusedError, BusyError, OriginalLostError, StoreUnavailableError
+from cyberalarm.central.ingest.errors import (
+    BundleRefusedError,
+    BusyError,
+    EnvelopeReplayedError,
+    OriginalLostError,
+    StoreUnavailableError,
+)
 from cyberalarm.central.ingest.keeping import Keeper
 from cyberalarm.central.ingest.models import Envelope
 from cyberalarm.central.ingest.refusals import Speaker, noted
@@ -65,6 +71,7 @@ MOST_AT_ONCE = 128  # envelopes in hand
 MOST_OPENING = 4  # of them are being opened; each may take some 200 MB meanwhile
 MOST_OPENED = 1024**3  # bytes of rows that wait to be stored
 MOST_BYTES = 256 * 1024 * 1024  # of envelopes in memory: four of the longest, or thousands of usual ones
+LONGEST_WAIT_FOR_PLACE = 4.0  # seconds: a burst on the minute passes; beyond, waiting helps nobody
 LONGEST_WAIT_FOR_ROOM = 10.0  # seconds, and as long again for the turn
 LONGEST_WAIT = 60.0  # seconds for a group commit; shorter than a collector waits for an answer
 
@@ -103,7 +110,7 @@ class Ingest:
             evidence.tidy(self._folder)
         self._completer.forget_unrecorded()
         try:
-            self._completer.complete_others()
+            self._completer.complete_others(starting=True)
         except (EventStoreError, OSError) as error:
             self._writer.unclean = True
             log.error("ingest.not_completed", error=type(error).__name__)  # noqa: TRY400 - the reason says all
@@ -161,9 +168,10 @@ class Ingest:
             return _awaited(known)
         with self._turns.turn(collector.pk, len(envelope)), self._place():
             # Again, since another connection may have brought it while this one waited for its turn.
-            receipt = self._seen(digest, reads_words=reads_words)
+            receipt = self._seen(digest, reads_words=reads_words) or self._continues(
+                header, digest, collector, reads_words=reads_words
+            )
             if receipt is None:
-                check_chain(header, *self._chain(collector))
                 sender = sender_of(collector, reads_words=reads_words)
                 try:
                     with self._opening:
@@ -175,6 +183,19 @@ class Ingest:
                     self._keep(collector, header, envelope)
                     return _awaited(self._submit(bundle))
             return _awaited(receipt)
+
+    def _continues(
+        self, header: Header, digest: str, collector: Collector, *, reads_words: bool
+    ) -> Future[bytes] | None:
+        """Raises unless the envelope follows its chain's last one, or is that one, stored by another process just now."""
+        try:
+            check_chain(header, *self._chain(collector))
+        except EnvelopeReplayedError:
+            receipt = self._seen(digest, reads_words=reads_words)
+            if receipt is None:
+                raise
+            return receipt
+        return None
 
     def _put_aside(
         self,
@@ -209,7 +230,7 @@ class Ingest:
 
     @contextmanager
     def _place(self) -> Iterator[None]:
-        if not self._places.acquire(blocking=False):
+        if not self._places.acquire(timeout=LONGEST_WAIT_FOR_PLACE):
             raise busy()
         try:
             yield
