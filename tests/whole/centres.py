@@ -75,7 +75,7 @@ class RealCentre:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        (folder / "central.toml").write_text(f'data = "data"\nport = {port}\n{KEEP}')
+        (folder / "central.toml").write_text(f'data = "data"\n{KEEP}port = {port}\n')
         return cls(folder, folder / "central.toml")
 
     @property
