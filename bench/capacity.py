@@ -20,14 +20,18 @@ _DAY = 86_400
 class Inputs:
     """Measured figures, then assumptions. The defaults are those of docs/benchmarks.md on its machine of 2 cores."""
 
-    ingest_a_core: float = (
-        462_000  # events/s: 693,532 with 1.50 cores busy, engine in the same process (`bench/ingest.py`)
+    # Events/s: 255,657 with 1.15 cores busy, with rollups, engine in the same process (`bench/ingest.py`).
+    ingest_a_core: float = 222_000
+    bundle_seconds: float = (
+        0.0488  # of a core for each bundle of 100 rows, whatever it holds more or less (`bench/load.py`)
     )
     bytes_stored: float = 9.5  # an event in the event store, compressed, without rollups (`bench/ingest.py`)
     bytes_sealed: float = 8.3  # an event in its sealed original, which is kept (`bench/ingest.py`)
     # From here on nobody measured: what is usual, or wanted. Change them for your network.
     events_a_day: float = 30_000  # of one collector, summarised rows; a busy site has ten times as many
-    rollup_share: float = 0.5  # rollups' bytes beside the events'
+    rollup_share: float = (
+        0.9  # 14.2 beside 15.6 on a million events of `bench/billion.py`: rollups' bytes beside the events'
+    )
     peak: float = 10.0  # the busiest minute against the mean: bursts on the minute, all returning after an absence
     busy: float = 0.4  # of its cores a node gives to ingest; pages, merges and detections have the rest
     months: float = 13.0  # events and originals are kept
@@ -43,7 +47,7 @@ class Inputs:
 
 FORMULA = """\
     events/s          = collectors × events_a_day / 86,400        peak/s = events/s × peak
-    ingest cores      = peak/s / ingest_a_core / busy
+    ingest cores      = (peak/s / ingest_a_core + collectors / 60 × bundle_seconds) / busy
     events on disk    = collectors × events_a_day × 30.4 × months × bytes_stored × (1 + rollup_share)
     originals on disk = collectors × events_a_day × 30.4 × months × bytes_sealed
     single, if ingest cores ≤ single_cores and (events + originals) / full ≤ single_disk
@@ -72,7 +76,7 @@ def need(collectors: int, given: Inputs) -> Need:
     """The formula, for one size."""
     daily = collectors * given.events_a_day
     mean, peak = daily / _DAY, daily / _DAY * given.peak
-    cores = peak / given.ingest_a_core / given.busy
+    cores = (peak / given.ingest_a_core + collectors / 60 * given.bundle_seconds) / given.busy
     kept = daily * 30.4 * given.months
     events = kept * given.bytes_stored * (1 + given.rollup_share) / _TB
     originals = kept * given.bytes_sealed / _TB
